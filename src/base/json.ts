@@ -1,0 +1,66 @@
+// JSON values, and the one canonical form (RFC 8785) that hashes are taken over.
+import canonicalizeJcs from "canonicalize";
+import { fail } from "./errors.ts";
+
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export type JsonObject = { [key: string]: Json };
+
+/** RFC 8785 form. @throws INTERNAL when the value is not JSON (use `toIJson` on what comes from outside). */
+export function canonicalJson(value: unknown): string {
+  try {
+    const text = canonicalizeJcs(value);
+    if (text === undefined) throw new Error("undefined");
+    return text;
+  } catch (cause) {
+    throw fail("INTERNAL", `Cannot canonicalise a value: ${String(cause)}`, { cause });
+  }
+}
+
+const depthMax = 200;
+
+/**
+ * A copy that is I-JSON (RFC 7493): lone surrogates become U+FFFD, members that are undefined are left out, BigInts in range become numbers.
+ * @throws OUTPUT_INVALID for NaN, infinities, integers beyond ±(2^53−1), functions, and nesting deeper than 200
+ */
+export function toIJson(value: unknown, path = "", depth = 0): Json {
+  if (depth > depthMax) throw fail("OUTPUT_INVALID", `Cannot store a value: nested deeper than ${depthMax} at "${path}"`);
+  switch (typeof value) {
+    case "string":
+      return value.isWellFormed() ? value : value.toWellFormed();
+    case "boolean":
+      return value;
+    case "number":
+      if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
+        throw fail("OUTPUT_INVALID", `Cannot store the number ${value}: not an I-JSON number`, { details: { path } });
+      return value;
+    case "bigint":
+      if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))
+        throw fail("OUTPUT_INVALID", `Cannot store the integer ${value}: beyond ±(2^53−1)`, { details: { path } });
+      return Number(value);
+    case "object":
+      return objectToIJson(value, path, depth);
+    default:
+      throw fail("OUTPUT_INVALID", `Cannot store a ${typeof value}: not JSON`, { details: { path } });
+  }
+}
+
+function objectToIJson(value: object | null, path: string, depth: number): Json {
+  if (value === null) return null;
+  if (Array.isArray(value)) return value.map((item, index) => toIJson(item, `${path}[${index}]`, depth + 1));
+  if (value instanceof Date) return value.toISOString();
+  const source: Iterable<[unknown, unknown]> = value instanceof Map ? value : Object.entries(value);
+  // A null prototype would survive neither structuredClone nor comparison; __proto__ is set as an own member instead.
+  const out: JsonObject = {};
+  for (const [key, member] of source) {
+    if (member === undefined) continue;
+    const name = String(key).toWellFormed();
+    const json = toIJson(member, path === "" ? name : `${path}.${name}`, depth + 1);
+    if (name === "__proto__") Object.defineProperty(out, name, { value: json, enumerable: true, configurable: true, writable: true });
+    else out[name] = json;
+  }
+  return out;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

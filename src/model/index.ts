@@ -1,0 +1,7 @@
+export * from "./api.ts";
+export * from "./diagnostic.ts";
+export * from "./event.ts";
+export * from "./formats.ts";
+export * from "./principal.ts";
+export * from "./state.ts";
+export * from "./workflow.ts";
