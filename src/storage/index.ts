@@ -1,0 +1,3 @@
+export * from "./changes.ts";
+export * from "./ports.ts";
+export { openSqliteStore, type SqliteOptions } from "./sqlite/open.ts";

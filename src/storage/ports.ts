@@ -1,0 +1,188 @@
+// What the program needs of a store: atomic commands and typed reads. Nothing here is of SQLite; a second implementation
+// passes the same contract suite (tests/contract). All times are milliseconds, ids text, digests hex.
+import type { CodedError } from "../base/index.ts";
+import type { EventDraft, Severity, Subject } from "../model/index.ts";
+import type { KeyOf, ProjectionName, RowChange, RowOf, TraceSubject } from "./changes.ts";
+
+export type LogLevel = "DEBUG" | "INFO" | "WARN" | "ERROR";
+export type LogSource = "stdout" | "stderr" | "engine";
+export type LogLine = {
+  executionId: string;
+  task: string | null;
+  itemIndex: number | null;
+  attempt: number | null;
+  time: number;
+  level: LogLevel;
+  source: LogSource;
+  message: string;
+  metadata: string | null;
+};
+export type StoredLog = LogLine & { id: number };
+
+export type Blob = { sha256: string; bytes: Uint8Array; contentType: string };
+
+/** Ownership of a resource: only the holder of the newest version may write for it. */
+export type Claim = { resource: string; owner: string; version: number; expiresAt: number };
+export type ClaimFence = { resource: string; owner: string; version: number };
+
+/** One caller's writes: they stand or fall together. */
+export type CommitRequest = {
+  events: readonly EventDraft[];
+  /** Who the trace is about, for each trace that these events open. */
+  opens: ReadonlyMap<string, TraceSubject>;
+  /** What the events fold to (from the projectors), then changes of side tables. */
+  changes: readonly RowChange[];
+  /** Next sequence that each trace must have; else CLAIM_LOST. */
+  expected?: ReadonlyMap<string, number>;
+  /** Must be held, and by this version; else CLAIM_LOST. */
+  fence?: ClaimFence;
+  /** Claims to take in the same step: free, expired, or already ours; else CLAIM_LOST. */
+  acquire?: { resource: string; owner: string; expiresAt: number; now: number };
+  /** Claims to give back in the same step. */
+  release?: ClaimFence;
+  logs?: readonly LogLine[];
+  blobs?: readonly Blob[];
+};
+export type CommittedEvent = { seq: number; sequence: number; body: string; hash: string; draft: EventDraft };
+export type CommitOutcome =
+  | { ok: true; events: CommittedEvent[]; claim: Claim | null; logIds: number[] }
+  | { ok: false; error: CodedError };
+
+export type StoredEvent = { seq: number; traceId: string; sequence: number; type: string; severity: Severity; time: number; hash: string; body: string };
+export type TraceHead = { traceId: string; subject: Subject; subjectId: string; events: number; lastHash: string; lastTime: number; ordinal: number };
+
+export type EventSelection = {
+  traceId?: string;
+  /** Events after this store-wide number. */
+  afterSeq?: number;
+  /** Events after this number within the trace. */
+  afterSequence?: number;
+  /** Least severity. */
+  severity?: Severity;
+  /** Exact event types; empty = none match. */
+  types?: readonly string[];
+  limit: number;
+  offset?: number;
+};
+
+export interface LedgerStore {
+  /** Writes all requests in one durable transaction, each in a savepoint of its own, in the given order. */
+  commit(requests: readonly CommitRequest[]): Promise<CommitOutcome[]>;
+  listEvents(selection: EventSelection): Promise<StoredEvent[]>;
+  countEvents(selection: Omit<EventSelection, "limit" | "offset">): Promise<number>;
+  findEvent(eventId: string): Promise<StoredEvent | null>;
+  /** Every event type that was ever written. */
+  listEventTypes(): Promise<string[]>;
+  findTrace(traceId: string): Promise<TraceHead | null>;
+  /** Newest first; `beforeOrdinal` continues a page. */
+  listTraces(selection: { subject?: Subject; beforeOrdinal?: number; limit: number }): Promise<TraceHead[]>;
+  /** Number of the last event, 0 in an empty store. */
+  lastSeq(): Promise<number>;
+  /** Changes whenever another process has written. */
+  changeToken(): Promise<number>;
+  /** Names of the guards against changing events that should be there and are not. */
+  missingGuards(): Promise<string[]>;
+}
+
+export interface ProjectionStore {
+  /** Rows of a projection in key order, after the given key; for comparing folds. */
+  dump<T extends ProjectionName>(table: T, after: KeyOf<T> | null, limit: number): Promise<RowOf<T>[]>;
+  /** Applies changes without events: for folding a ledger again into a fresh store. */
+  apply(changes: readonly RowChange[]): Promise<void>;
+}
+
+export interface WorkflowStore {
+  findWorkflow(id: string): Promise<RowOf<"workflows"> | null>;
+  /** In id order after the given id. */
+  listWorkflows(selection: { enabled?: boolean; label?: { name: string; value: string | null }; afterId?: string; limit: number }): Promise<RowOf<"workflows">[]>;
+  findRevision(workflow: string, revision: number): Promise<RowOf<"revisions"> | null>;
+  findRevisionBySha(workflow: string, sha256: string): Promise<RowOf<"revisions"> | null>;
+  /** Newest first. */
+  listRevisions(selection: { workflow: string; beforeRevision?: number; limit: number }): Promise<RowOf<"revisions">[]>;
+}
+
+export type ExecutionSelection = {
+  workflow?: string;
+  states?: readonly string[];
+  trigger?: string;
+  since?: number;
+  until?: number;
+  label?: { name: string; value: string | null };
+  /** Continues a newest-first page after (created_at, execution_id). */
+  before?: { createdAt: number; executionId: string };
+  offset?: number;
+  limit: number;
+};
+
+export interface ExecutionStore {
+  findExecution(id: string): Promise<RowOf<"executions"> | null>;
+  /** Newest first. */
+  listExecutions(selection: ExecutionSelection): Promise<RowOf<"executions">[]>;
+  /** Not terminal, oldest first. */
+  listUnfinished(selection: { states?: readonly string[]; limit: number }): Promise<RowOf<"executions">[]>;
+  countExecutions(): Promise<Record<string, number>>;
+  /** All task runs, or those of the named tasks. */
+  listTaskRuns(executionId: string, tasks?: readonly string[]): Promise<RowOf<"task_runs">[]>;
+  listAttempts(executionId: string, tasks?: readonly string[]): Promise<RowOf<"attempts">[]>;
+  listCommands(executionId: string | null): Promise<RowOf<"commands">[]>;
+}
+
+export type LogSelection = {
+  executionId: string;
+  task?: string;
+  levels?: readonly LogLevel[];
+  sources?: readonly LogSource[];
+  since?: number;
+  search?: string;
+  order: "asc" | "desc";
+  /** Continues after this id in the given order. */
+  afterId?: number;
+  offset?: number;
+  limit: number;
+};
+
+export interface LogStore {
+  appendLogs(lines: readonly LogLine[]): Promise<number[]>;
+  listLogs(selection: LogSelection): Promise<StoredLog[]>;
+}
+
+export interface BlobStore {
+  findBlob(sha256: string): Promise<{ bytes: Uint8Array; contentType: string } | null>;
+  /** Durable before a commit names it; for blobs that are too large for a row. */
+  writeBlobFile(blob: Blob): Promise<void>;
+  /** Removes old blob files that no event names. */
+  sweepBlobs(now: number): Promise<number>;
+}
+
+export interface KeyStore {
+  findKeyByHash(sha256: string): Promise<RowOf<"api_keys"> | null>;
+  findKey(keyId: string): Promise<RowOf<"api_keys"> | null>;
+  /** Newest first, revoked ones left out. */
+  listKeys(selection: { before?: { createdAt: number; keyId: string }; limit: number }): Promise<RowOf<"api_keys">[]>;
+}
+
+export interface SessionStore {
+  findSession(id: string): Promise<RowOf<"sessions"> | null>;
+  /** Service sessions that have not ended. */
+  listOpenSessions(): Promise<RowOf<"sessions">[]>;
+}
+
+export interface ClaimStore {
+  /** Lengthens claims that are still ours; returns the resources that are not any more. */
+  extendClaims(fences: readonly ClaimFence[], expiresAt: number): Promise<string[]>;
+  findClaims(resources: readonly string[]): Promise<Claim[]>;
+  releaseClaims(fences: readonly ClaimFence[]): Promise<void>;
+}
+
+export interface IdempotencyStore {
+  findIdempotent(scope: string, key: string, now: number): Promise<RowOf<"idempotency"> | null>;
+  /** Removes expired rows. */
+  sweepIdempotency(now: number): Promise<void>;
+}
+
+export interface Store
+  extends LedgerStore, ProjectionStore, WorkflowStore, ExecutionStore, LogStore, BlobStore, KeyStore, SessionStore, ClaimStore, IdempotencyStore {
+  readonly kind: string;
+  readonly path: string;
+  close(): Promise<void>;
+}

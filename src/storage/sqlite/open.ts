@@ -1,0 +1,126 @@
+// Opens a SQLite store and binds the port's verbs to it. Verbs are promises because the port is; the work itself is synchronous.
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { RowOf } from "../changes.ts";
+import type { Store } from "../ports.ts";
+import { findBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
+import { extendClaims, findClaims, releaseClaims } from "./claims.ts";
+import { Connection } from "./database.ts";
+import { commitRequests, countEvents, findEvent, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./ledger.ts";
+import { insertLogs, selectLogs } from "./logs.ts";
+import { migrate, type Migration } from "./migrate.ts";
+import { countByState, dumpTable, selectExecutions, selectOfTasks, selectUnfinished, selectWorkflows } from "./reads.ts";
+import { applyChange } from "./rows.ts";
+
+export type SqliteOptions = {
+  /** Database file, or `:memory:`. */
+  path: string;
+  durability: "full" | "normal";
+  now: number;
+  /** For tests of migrations. */
+  migrations?: readonly Migration[];
+};
+
+/** @throws STORE_UNAVAILABLE, SCHEMA_TOO_NEW */
+export function openSqliteStore(options: SqliteOptions): Store {
+  const { path } = options;
+  if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const db = new Connection(path, options.durability);
+  try {
+    const list = options.migrations === undefined ? {} : { list: options.migrations };
+    migrate(db, { now: options.now, ...list, backup: (target) => copyStore(db, target) });
+  } catch (cause) {
+    db.close();
+    throw cause;
+  }
+  return bind(db, join(dirname(path), "blobs"));
+}
+
+function copyStore(db: Connection, target: string): void {
+  if (existsSync(target)) rmSync(target);
+  db.run("vacuum into ?", target);
+}
+
+/** Makes a synchronous verb a promise that rejects instead of throwing. */
+function later<A extends unknown[], R>(work: (...args: A) => R): (...args: A) => Promise<R> {
+  return async (...args) => work(...args);
+}
+
+function bind(db: Connection, blobFolder: string): Store {
+  return {
+    kind: "sqlite",
+    path: db.path,
+    ...bindLedger(db),
+    ...bindReads(db),
+    appendLogs: later((lines) => db.atomically(() => insertLogs(db, lines))),
+    listLogs: later((selection) => selectLogs(db, selection)),
+    findBlob: later((sha256) => findBlob(db, blobFolder, sha256)),
+    writeBlobFile: later((blob) => writeBlobFile(blobFolder, blob)),
+    sweepBlobs: later((now) => sweepBlobs(db, blobFolder, now)),
+    extendClaims: later((fences, expiresAt) => extendClaims(db, fences, expiresAt)),
+    findClaims: later((resources) => findClaims(db, resources)),
+    releaseClaims: later((fences) => releaseClaims(db, fences)),
+    findIdempotent: later((scope, key, now) =>
+      db.get<RowOf<"idempotency">>("select * from idempotency where scope = ? and key = ? and expires_at > ?", scope, key, now),
+    ),
+    sweepIdempotency: later((now) => void db.run("delete from idempotency where expires_at <= ?", now)),
+    close: later(() => db.close()),
+  };
+}
+
+function bindLedger(db: Connection) {
+  return {
+    commit: later((requests: Parameters<Store["commit"]>[0]) => commitRequests(db, requests)),
+    listEvents: later((selection: Parameters<Store["listEvents"]>[0]) => selectEvents(db, selection)),
+    countEvents: later((selection: Parameters<Store["countEvents"]>[0]) => countEvents(db, selection)),
+    findEvent: later((id: string) => findEvent(db, id)),
+    listEventTypes: later(() => db.all<{ name: string }>("select name from event_types order by name").map((row) => row.name)),
+    findTrace: later((id: string) => findTrace(db, id)),
+    listTraces: later((selection: Parameters<Store["listTraces"]>[0]) => selectTraces(db, selection)),
+    lastSeq: later(() => lastSeq(db)),
+    changeToken: later(() => db.get<{ data_version: number }>("pragma data_version")?.data_version ?? 0),
+    missingGuards: later(() => missingGuards(db)),
+  };
+}
+
+function bindReads(db: Connection) {
+  return {
+    dump: later((table, after, limit) => dumpTable(db, table, after, limit)) as Store["dump"],
+    apply: later((changes: Parameters<Store["apply"]>[0]) => db.atomically(() => changes.forEach((change) => applyChange(db, change)))),
+    findWorkflow: later((id: string) => db.get<RowOf<"workflows">>("select * from workflows where id = ?", id)),
+    listWorkflows: later((selection: Parameters<Store["listWorkflows"]>[0]) => selectWorkflows(db, selection)),
+    findRevision: later((workflow: string, revision: number) =>
+      db.get<RowOf<"revisions">>("select * from revisions where workflow = ? and revision = ?", workflow, revision),
+    ),
+    findRevisionBySha: later((workflow: string, sha256: string) =>
+      db.get<RowOf<"revisions">>("select * from revisions where workflow = ? and sha256 = ? order by revision desc limit 1", workflow, sha256),
+    ),
+    listRevisions: later((selection: Parameters<Store["listRevisions"]>[0]) =>
+      db.all<RowOf<"revisions">>(
+        "select * from revisions where workflow = ? and revision < ? order by revision desc limit ?",
+        selection.workflow, selection.beforeRevision ?? Number.MAX_SAFE_INTEGER, selection.limit,
+      ),
+    ),
+    findExecution: later((id: string) => db.get<RowOf<"executions">>("select * from executions where execution_id = ?", id)),
+    listExecutions: later((selection: Parameters<Store["listExecutions"]>[0]) => selectExecutions(db, selection)),
+    listUnfinished: later((selection: Parameters<Store["listUnfinished"]>[0]) => selectUnfinished(db, selection)),
+    countExecutions: later(() => countByState(db)),
+    listTaskRuns: later((executionId: string, tasks?: readonly string[]) => selectOfTasks(db, "task_runs", executionId, tasks)),
+    listAttempts: later((executionId: string, tasks?: readonly string[]) => selectOfTasks(db, "attempts", executionId, tasks)),
+    listCommands: later((executionId: string | null) =>
+      db.all<RowOf<"commands">>("select * from commands where ? is null or execution_id = ? order by created_at, command_id", executionId, executionId),
+    ),
+    findKeyByHash: later((sha256: string) =>
+      db.get<RowOf<"api_keys">>("select k.* from key_hashes h join api_keys k on k.key_id = h.key_id where h.sha256 = ?", sha256),
+    ),
+    findKey: later((keyId: string) => db.get<RowOf<"api_keys">>("select * from api_keys where key_id = ?", keyId)),
+    listKeys: later((selection: Parameters<Store["listKeys"]>[0]) =>
+      db.all<RowOf<"api_keys">>(
+        "select * from api_keys where revoked_at is null and (created_at, key_id) < (?, ?) order by created_at desc, key_id desc limit ?",
+        selection.before?.createdAt ?? Number.MAX_SAFE_INTEGER, selection.before?.keyId ?? "", selection.limit,
+      ),
+    ),
+    findSession: later((id: string) => db.get<RowOf<"sessions">>("select * from sessions where session_id = ?", id)),
+    listOpenSessions: later(() => db.all<RowOf<"sessions">>("select * from sessions where ended_at is null order by started_at")),
+  };
+}
