@@ -1,0 +1,2 @@
+export * from "./catalogue.ts";
+export type { EventDefinition } from "./define.ts";

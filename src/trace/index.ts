@@ -1,0 +1,5 @@
+export * from "./catalogue/index.ts";
+export * from "./context.ts";
+export * from "./ledger.ts";
+export * from "./query.ts";
+export * from "./verify.ts";

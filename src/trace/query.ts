@@ -1,0 +1,97 @@
+// Reading the ledger: pages of one trace, and streams that resume exactly and never run ahead of their reader.
+import { fail } from "../base/index.ts";
+import { type Severity, severities, sentEvent } from "../model/index.ts";
+import type { EventSelection, Store, StoredEvent } from "../storage/index.ts";
+import { catalogue } from "./catalogue/index.ts";
+import type { Ledger } from "./ledger.ts";
+
+/** `severity` is a floor; `eventType` a glob that may leave out the leading `trace.`; `*` crosses dots. */
+export type EventFilter = { severity?: string; eventType?: string };
+
+const streamPage = 200;
+
+export function sentText(event: StoredEvent): string {
+  return sentEvent(event.body, event.hash, event.seq);
+}
+
+/** @throws BAD_REQUEST */
+export function parseSeverity(text: string): Severity {
+  const found = severities.find((severity) => severity === text);
+  if (found === undefined) throw fail("BAD_REQUEST", `Cannot filter by severity "${text}": it is none of ${severities.join(", ")}`);
+  return found;
+}
+
+/** Whether a type fits a glob of `*` and `?`. */
+export function matchesType(glob: string, type: string): boolean {
+  const full = glob.startsWith("trace.") || glob.startsWith("*") ? glob : `trace.${glob}`;
+  const pattern = full.replaceAll(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll(/\*+/g, ".*").replaceAll("?", ".");
+  return new RegExp(`^${pattern}$`).test(type);
+}
+
+/** The store's selection for a filter. Types are resolved against those that exist, so that the store compares numbers. */
+export async function selectionOf(store: Store, filter: EventFilter): Promise<Pick<EventSelection, "severity" | "types">> {
+  const selection: Pick<EventSelection, "severity" | "types"> = {};
+  if (filter.severity !== undefined) selection.severity = parseSeverity(filter.severity);
+  const glob = filter.eventType;
+  if (glob !== undefined) {
+    const known = new Set([...catalogue.keys(), ...(await store.listEventTypes())]);
+    selection.types = [...known].filter((type) => matchesType(glob, type));
+  }
+  return selection;
+}
+
+export type EventStreamRequest = EventFilter & { traceId: string | null; sinceSeq?: number; sinceSequence?: number };
+
+/**
+ * Events in order from a start on, without end until the signal aborts. Without a start only what is written from now on.
+ * A slow reader is paged from the store: nothing is buffered for it.
+ */
+export async function* streamEvents(
+  deps: { store: Store; ledger: Ledger },
+  request: EventStreamRequest,
+  signal: AbortSignal,
+): AsyncGenerator<{ seq: number; text: string }> {
+  const { store, ledger } = deps;
+  if (request.traceId !== null && (await store.findTrace(request.traceId)) === null)
+    throw fail("TRACE_NOT_FOUND", `Cannot stream trace "${request.traceId}": no such trace`);
+  const base: Omit<EventSelection, "afterSeq" | "limit"> = { ...(await selectionOf(store, request)) };
+  if (request.traceId !== null) base.traceId = request.traceId;
+  if (request.sinceSequence !== undefined) base.afterSequence = request.sinceSequence;
+  const hasStart = request.sinceSeq !== undefined || request.sinceSequence !== undefined;
+  let after = hasStart ? (request.sinceSeq ?? 0) : await store.lastSeq();
+  const bell = openBell(ledger, signal);
+  try {
+    while (!signal.aborted) {
+      const ring = bell.next();
+      const page = await store.listEvents({ ...base, afterSeq: after, limit: streamPage });
+      for (const event of page) {
+        if (signal.aborted) return;
+        after = event.seq;
+        yield { seq: event.seq, text: sentText(event) };
+      }
+      if (page.length < streamPage) await ring;
+    }
+  } finally {
+    bell.close();
+  }
+}
+
+/** Rings when the ledger grows. `next()` is asked for before reading, so nothing falls between read and wait. */
+export function openBell(ledger: Ledger, signal: AbortSignal): { next(): Promise<void>; close(): void } {
+  let ring: () => void = () => undefined;
+  let pending = new Promise<void>((resolve) => (ring = resolve));
+  const strike = () => {
+    ring();
+    pending = new Promise<void>((resolve) => (ring = resolve));
+  };
+  const off = ledger.listen(strike);
+  signal.addEventListener("abort", strike, { once: true });
+  return {
+    next: () => pending,
+    close: () => {
+      off();
+      signal.removeEventListener("abort", strike);
+      ring();
+    },
+  };
+}
