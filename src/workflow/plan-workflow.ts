@@ -1,0 +1,115 @@
+// What would run: order, inputs as far as they are known, permissions as declared, next times. For `workflow plan`; nothing runs.
+import { isObject, type Json, type JsonObject, toIso } from "../base/index.ts";
+import type { Permissions, RetryPolicy, TaskDefinition, TriggerDefinition, WorkflowDefinition } from "../model/index.ts";
+import { narrowPermissions } from "./check/permission-entries.ts";
+import { shellAction } from "./check/task-form.ts";
+import { nextCronTimes } from "./check/triggers.ts";
+import { parseExpression } from "./expression/expression.ts";
+import type { Scope } from "./expression/scope.ts";
+import { createTemplate } from "./expression/template.ts";
+import { hasTemplate, splitTemplate } from "./expression/template-text.ts";
+import { findLevels } from "./levels.ts";
+import { setMember } from "./source/raw-node.ts";
+import { type UnavailablePart, unavailableParts } from "./unavailable-parts.ts";
+
+export type PlannedTask = {
+  id: string;
+  action: string;
+  needs: string[];
+  if: string | null;
+  /** Expressions that need an execution are left as they stand. */
+  inputs: JsonObject;
+  env: JsonObject;
+  permissions: Permissions;
+  retry: RetryPolicy;
+  timeoutMs: number | null;
+  runtime: "process" | "docker";
+};
+
+/** Times are RFC 3339. `levels`: tasks of one level can run at the same time, those of the next after them. */
+export type WorkflowPlan = {
+  id: string;
+  levels: string[][];
+  tasks: PlannedTask[];
+  onFailure: PlannedTask[];
+  finally: PlannedTask[];
+  triggers: { id: string; type: TriggerDefinition["type"]; next: string[] }[];
+  timeoutMs: number | null;
+  notAvailableYet: UnavailablePart[];
+};
+
+const masked = "***";
+const nextTimesShown = 3;
+
+function knownScope(definition: WorkflowDefinition, inputs: JsonObject | null): Scope {
+  const roots: Record<string, JsonObject> = { vars: definition.vars, secrets: Object.fromEntries(definition.secrets.map((name) => [name, masked])) };
+  if (inputs !== null) {
+    const shown: JsonObject = {};
+    for (const [key, value] of Object.entries(inputs)) setMember(shown, key, definition.inputs.some((input) => input.id === key && input.sensitive) ? masked : value);
+    roots["inputs"] = shown;
+  }
+  return { roots, status: { success: true, failure: false } };
+}
+
+/** Whether all that a text's expressions name is known before an execution. */
+function isKnown(text: string, scope: Scope): boolean {
+  return splitTemplate(text).parts.every((part) => {
+    if (!("expression" in part)) return true;
+    const { expression } = parseExpression(part.expression);
+    return expression !== null && !expression.callsStatus && expression.references.every(({ root }) => Object.hasOwn(scope.roots, root));
+  });
+}
+
+function resolveText(text: string, scope: Scope): Json {
+  if (!hasTemplate(text) || !isKnown(text, scope)) return text;
+  try {
+    return createTemplate(text).evaluate(scope);
+  } catch {
+    // A masked or missing value can make an expression fail that will work; its text says more than an error.
+    return text;
+  }
+}
+
+function resolve(value: Json, scope: Scope): Json {
+  if (typeof value === "string") return resolveText(value, scope);
+  if (Array.isArray(value)) return value.map((item) => resolve(item, scope));
+  if (!isObject(value)) return value;
+  const out: JsonObject = {};
+  for (const [key, member] of Object.entries(value)) setMember(out, key, resolve(member as Json, scope));
+  return out;
+}
+
+function planTask(task: TaskDefinition, definition: WorkflowDefinition, scope: Scope): PlannedTask {
+  const { script, ...others } = task.inputs;
+  const inputs = task.action === shellAction && script !== undefined ? { script, ...(resolve(others, scope) as JsonObject) } : (resolve(task.inputs, scope) as JsonObject);
+  return {
+    id: task.id,
+    action: task.action,
+    needs: task.needs,
+    if: task.if ?? null,
+    inputs,
+    env: resolve(task.env, scope) as JsonObject,
+    permissions: narrowPermissions(definition.permissions, task.permissions),
+    retry: task.retry,
+    timeoutMs: task.timeoutMs ?? null,
+    runtime: task.runtime,
+  };
+}
+
+/** `inputs`: checked inputs, null when none are known. `now` in milliseconds, for the next cron times. */
+export function planWorkflow(definition: WorkflowDefinition, inputs: JsonObject | null, now: number): WorkflowPlan {
+  const scope = knownScope(definition, inputs);
+  const plan = (tasks: readonly TaskDefinition[]): PlannedTask[] => tasks.map((task) => planTask(task, definition, scope));
+  return {
+    id: definition.id,
+    levels: findLevels(definition.tasks),
+    tasks: plan(definition.tasks),
+    onFailure: plan(definition.onFailure),
+    finally: plan(definition.finally),
+    triggers: definition.triggers.map((trigger) => ({
+      id: trigger.id, type: trigger.type, next: trigger.type === "cron" ? nextCronTimes(trigger, now, nextTimesShown).map(toIso) : [],
+    })),
+    timeoutMs: definition.timeoutMs,
+    notAvailableYet: unavailableParts(definition),
+  };
+}

@@ -1,0 +1,50 @@
+// A plan as text for people.
+import { renderDuration } from "../../base/index.ts";
+import type { Permissions } from "../../model/index.ts";
+import type { PlannedTask, WorkflowPlan } from "../plan-workflow.ts";
+
+function list(title: string, values: readonly (string | number)[] | undefined): string[] {
+  return values === undefined || values.length === 0 ? [] : [`${title} ${values.join(", ")}`];
+}
+
+function permissionLines(permissions: Permissions): string[] {
+  const { network, filesystem, env, listen, run, ...numbers } = permissions;
+  const lines = [...list("network", network), ...list("read", filesystem?.read), ...list("write", filesystem?.write), ...list("env", env), ...list("listen", listen)];
+  if (run === true) lines.push("run other programs");
+  for (const [name, value] of Object.entries(numbers)) lines.push(`${name} ${value}`);
+  return lines.length === 0 ? ["nothing"] : lines;
+}
+
+function valueText(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+function taskLines(task: PlannedTask): string[] {
+  const lines = [`  ${task.id}  ${task.action}${task.needs.length > 0 ? `  after ${task.needs.join(", ")}` : ""}`];
+  if (task.if !== null) lines.push(`      if           ${task.if}`);
+  for (const [key, value] of Object.entries(task.inputs)) lines.push(`      input        ${key} = ${valueText(value)}`);
+  for (const [key, value] of Object.entries(task.env)) lines.push(`      env          ${key} = ${valueText(value)}`);
+  if (task.retry.max > 1) lines.push(`      attempts     ${task.retry.max}, ${task.retry.backoff} delay from ${renderDuration(task.retry.delayMs)}`);
+  if (task.timeoutMs !== null) lines.push(`      timeout      ${renderDuration(task.timeoutMs)}`);
+  if (task.runtime === "docker") lines.push("      runtime      docker");
+  lines.push(...permissionLines(task.permissions).map((line, index) => `      ${index === 0 ? "may" : "   "}          ${line}`));
+  return lines;
+}
+
+/** Several lines, without a line break at the end. */
+export function renderPlan(plan: WorkflowPlan): string {
+  const byId = new Map(plan.tasks.map((task) => [task.id, task]));
+  const lines = [`Plan of ${plan.id}: ${plan.tasks.length} task${plan.tasks.length === 1 ? "" : "s"} in ${plan.levels.length} step${plan.levels.length === 1 ? "" : "s"}`];
+  for (const [index, level] of plan.levels.entries()) {
+    lines.push("", `Step ${index + 1}`);
+    for (const id of level) lines.push(...taskLines(byId.get(id) as PlannedTask));
+  }
+  for (const [title, tasks] of [["On failure", plan.onFailure], ["Finally", plan.finally]] as const) {
+    if (tasks.length > 0) lines.push("", title, ...tasks.flatMap(taskLines));
+  }
+  if (plan.triggers.length > 0) lines.push("", "Triggers");
+  for (const trigger of plan.triggers) lines.push(`  ${trigger.id}  ${trigger.type}${trigger.next.length > 0 ? `  next ${trigger.next.join(", ")}` : ""}`);
+  if (plan.notAvailableYet.length > 0) lines.push("", "Not available in this version", ...plan.notAvailableYet.map((part) => `  ${part.path}  ${part.what}`));
+  return lines.join("\n");
+}

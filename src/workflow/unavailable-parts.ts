@@ -1,0 +1,35 @@
+// The parts of the language that validate, but that this version does not run yet. One list, so that nothing is silently ignored.
+import { findCoreAction, type TaskDefinition, type WorkflowDefinition } from "../model/index.ts";
+import type { FindAction } from "./check/task-form.ts";
+
+/** `path` has the form of a diagnostic's; `what` names the part for people. */
+export type UnavailablePart = { path: string; what: string };
+
+function ofTask(task: TaskDefinition, path: string, findAction: FindAction): UnavailablePart[] {
+  const parts: UnavailablePart[] = [];
+  const add = (key: string, what: string): void => void parts.push({ path: `${path}.${key}`, what });
+  const action = findAction(task.action);
+  if (action === null) add("type", `action ${task.action} (not installed)`);
+  else if (!action.available) add("type", `action ${task.action}`);
+  if (task.forEach !== undefined) add("forEach", "forEach");
+  if (task.matrix !== undefined) add("matrix", "matrix");
+  if (task.cache !== undefined) add("cache", "cache");
+  if (task.runtime === "docker") add("runtime", "runtime docker");
+  return parts;
+}
+
+/** All unavailable parts of a workflow, in the order of the source. Triggers are not among them: see `hasTriggers`. */
+export function unavailableParts(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
+  const parts: UnavailablePart[] = definition.inputs.flatMap((input, index) => (input.sensitive ? [{ path: `inputs[${index}].sensitive`, what: "sensitive inputs" }] : []));
+  if (definition.secrets.length > 0) parts.push({ path: "secrets", what: "secrets" });
+  if (definition.concurrency !== null) parts.push({ path: "concurrency", what: "concurrency of a workflow" });
+  for (const phase of ["tasks", "onFailure", "finally"] as const) {
+    for (const [index, task] of definition[phase].entries()) parts.push(...ofTask(task, `${phase}[${index}]`, findAction));
+  }
+  return parts;
+}
+
+/** Whether something besides people starts the workflow. */
+export function hasTriggers(definition: WorkflowDefinition): boolean {
+  return definition.triggers.length > 0;
+}

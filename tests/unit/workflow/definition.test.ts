@@ -1,0 +1,103 @@
+// Checked workflows: the specification's own example, what defaults become, and what the engine gets.
+import { describe, expect, test } from "bun:test";
+import { dirname, join } from "node:path";
+import { compileWorkflow, findNearest, hasTriggers, type Scope, unavailableParts } from "../../../src/workflow/index.ts";
+import { check, cpuMs, definitionOf, findings, short, withTask } from "./check-source.ts";
+
+const example = await Bun.file(join(dirname(import.meta.path), "../../fixtures/workflow/nightly-report.yaml")).text();
+
+describe("the example of the language", () => {
+  test("is valid; only the plugin that is not installed is a warning", () => {
+    expect(check(example).diagnostics.map(short)).toEqual(["?UNKNOWN_ACTION tasks[2].type 38:11"]);
+    const installed = { action: "acme/report.build", description: "", input: { type: "object" }, output: {}, idempotent: true, runsIn: "process" as const, available: true };
+    expect(findings(example, { findAction: (name) => (name === installed.action ? installed : null) })).toEqual([]);
+  });
+
+  test("becomes one form", () => {
+    const definition = definitionOf(example);
+    expect(definition.inputs).toEqual([
+      { id: "day", type: "string", required: true, sensitive: false, schema: { type: "string", pattern: "^\\d{4}-\\d\\d-\\d\\d$" } },
+      { id: "limit", type: "integer", required: false, default: 100, sensitive: false, schema: { type: "integer", minimum: 1 } },
+    ]);
+    expect(definition.timeoutMs).toBe(1_800_000);
+    expect(definition.concurrency).toEqual({ limit: 1, onLimit: "queue" });
+    expect(definition.triggers.map((trigger) => [trigger.id, trigger.type])).toEqual([["nightly", "cron"], ["push", "webhook"]]);
+    const [fetch, each, publish] = definition.tasks;
+    expect(fetch?.retry).toEqual({ max: 4, backoff: "exponential", delayMs: 1000, maxDelayMs: 60_000, jitter: true });
+    expect(fetch?.timeoutMs).toBe(20_000);
+    expect(each).toMatchObject({ action: "core/shell.run", inputs: { shell: "sh" }, forEach: "{{ tasks.fetch.output.body.items }}", concurrency: 4, env: { ITEM: "{{ item }}", INDEX: "{{ index }}" } });
+    expect(publish?.allowFailure).toBe(false);
+    expect(definition.onFailure[0]?.phase).toBe("onFailure");
+    expect(definition.finally[0]?.phase).toBe("finally");
+    expect(hasTriggers(definition)).toBe(true);
+  });
+
+  test("names what this version cannot run", () => {
+    expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[0].type", "tasks[1].forEach", "tasks[2].type"]);
+  });
+});
+
+describe("forms", () => {
+  test("run is core/shell.run", () => {
+    const [short, long] = definitionOf("id: w\ntasks:\n  - { id: a, run: 'echo {{.X}}', shell: bash }\n  - { id: b, type: core/shell.run, inputs: { script: 'echo {{.X}}', shell: bash } }\n").tasks;
+    expect({ ...short, id: "" }).toEqual({ ...long, id: "" } as never);
+  });
+
+  test("defaults", () => {
+    const definition = definitionOf(withTask("trigger: { type: cron, cron: ' 0 2 * * * ' }\n"));
+    expect(definition).toMatchObject({ apiVersion: "v1", name: null, description: null, labels: {}, enabled: true, inputs: [], vars: {}, secrets: [], permissions: {}, concurrency: null, timeoutMs: null, onFailure: [], finally: [], outputs: {} });
+    expect(definition.triggers).toEqual([{ id: "cron", type: "cron", cron: "0 2 * * *", timezone: "UTC", catchUp: "none", inputs: {} }]);
+    expect(definition.tasks[0]).toEqual({ id: "a", phase: null, action: "core/shell.run", needs: [], inputs: { script: "x", shell: "sh" }, env: {}, retry: { max: 1, backoff: "constant", delayMs: 0, maxDelayMs: 0, jitter: false }, allowFailure: false, runtime: "process" });
+  });
+
+  test("retry with backoffSeconds, conditions as flags, and single needs once", () => {
+    const { tasks } = definitionOf("id: w\ntasks:\n  - { id: a, run: x, if: false, retry: { max: 3, backoffSeconds: 1.5 } }\n  - { id: b, run: x, needs: [a, a] }\n");
+    expect(tasks[0]).toMatchObject({ if: "{{ false }}", retry: { max: 3, backoff: "constant", delayMs: 1500 } });
+    expect(tasks[1]?.needs).toEqual(["a"]);
+  });
+
+  test("what may be named where", () => {
+    expect(findings("id: w\npermissions: { env: [TZ] }\ntasks:\n  - { id: a, run: x, outputs: { x: '{{ tasks.a.output.exitCode }}' }, env: { T: '{{ env.TZ }}' } }\n  - { id: m, needs: [a], run: x, matrix: { os: [l, w], n: '{{ tasks.a.output.list }}' }, env: { A: '{{ matrix.os }}', B: '{{ matrix.oss }}' } }\n  - { id: f, needs: [a], run: x, forEach: '{{ item }}', env: { I: '{{ item.a + index }}' } }\nfinally:\n  - { id: h, run: x, env: { A: '{{ tasks.m.state + tasks.f.state + execution.error.message }}' } }\noutputs: { a: '{{ tasks.f.outputs[0] }}' }\n"))
+      .toEqual(["EXPR_UNKNOWN_ROOT tasks[1].env.B 5:126", "EXPR_UNKNOWN_ROOT tasks[2].forEach 6:47"]);
+  });
+
+  test("values that expressions give are not judged", () => {
+    expect(findings(withTask("inputs: [{ id: x, type: string }]\n", "{ id: a, type: core/log.write, inputs: { message: '{{ inputs.x }}', level: '{{ inputs.x }}' } }"))).toEqual([]);
+    expect(findings(withTask("inputs: [{ id: x, type: string }]\n", "{ id: a, type: core/wait.for, inputs: { duration: '{{ inputs.x }}s' } }"))).toEqual([]);
+    const sure = { action: "acme/a.b", description: "", input: { type: "object", properties: { n: { type: "integer" }, m: { type: "string", minLength: 99 } } }, output: {}, idempotent: true, runsIn: "process" as const, available: true };
+    const source = withTask("inputs: [{ id: x, type: string }]\n", "{ id: a, type: acme/a.b, inputs: { n: 'about {{ inputs.x }}', m: 'about {{ inputs.x }}' } }");
+    expect(findings(source, { findAction: () => sure })).toEqual(["INPUT_MISMATCH tasks[0].inputs.n 4:43"]);
+  });
+
+  test("nearest names", () => {
+    expect(findNearest("biuld", ["build", "test"])).toBe("build");
+    expect(findNearest("x", ["build", "test"])).toBeNull();
+  });
+});
+
+describe("compiled workflows", () => {
+  const scope: Scope = { roots: { inputs: { x: 1 }, tasks: { a: { output: { exitCode: 0 } } }, vars: {} }, status: { success: true, failure: false } };
+
+  test("dependants, scripts as they stand, and everything else evaluated", () => {
+    const compiled = compileWorkflow(definitionOf("id: w\ninputs: [{ id: x, type: integer }]\ntasks:\n  - { id: a, run: 'echo {{ inputs.x }}', env: { X: '{{ inputs.x }}' }, inputs: { files: { f: 'artifact:{{ inputs.x }}' } }, outputs: { code: '{{ tasks.a.output.exitCode }}' } }\n  - { id: c, needs: [a], run: x, if: 'failure()' }\n  - { id: b, needs: [a], run: x }\noutputs: { o: '{{ tasks.a.output.exitCode }}' }\n"));
+    const a = compiled.tasks.get("a");
+    expect(a?.dependents).toEqual(["b", "c"]);
+    expect(a?.inputs.evaluate(scope)).toEqual({ script: "echo {{ inputs.x }}", shell: "sh", files: { f: "artifact:1" } });
+    expect(a?.env.evaluate(scope)).toEqual({ X: 1 });
+    expect(a?.outputs?.evaluate(scope)).toEqual({ code: 0 });
+    expect(a?.condition).toBeNull();
+    expect(compiled.tasks.get("c")?.condition?.callsStatus).toBe(true);
+    expect(compiled.outputs.evaluate(scope)).toEqual({ o: 0 });
+  });
+
+  test("a chain of 2,000 tasks is checked and compiled quickly", () => {
+    const tasks = Array.from({ length: 2000 }, (_, index) => (index === 0 ? "  - { id: t0, type: core/value.set, inputs: { v: 1 } }" : `  - { id: t${index}, needs: [t${index - 1}], type: core/value.set, inputs: { v: '{{ tasks.t${index - 1}.output.v + ${index} }}', w: '{{ tasks.t0.output.v }}' } }`));
+    const source = `id: w\ntasks:\n${tasks.join("\n")}\n`;
+    expect(cpuMs(() => expect(compileWorkflow(definitionOf(source)).tasks.size).toBe(2000))).toBeLessThan(3000);
+  }, 30_000);
+
+  test("many edges are no quadratic work either", () => {
+    const tasks = Array.from({ length: 1000 }, (_, index) => `  - { id: t${index}, run: x, needs: [${Array.from({ length: Math.min(index, 100) }, (_, near) => `t${index - near - 1}`).join(", ")}], env: { A: '{{ ${index === 0 ? "1" : "tasks.t0.state"} }}' } }`);
+    expect(cpuMs(() => expect(findings(`id: w\ntasks:\n${tasks.join("\n")}\n`)).toEqual([]))).toBeLessThan(6000);
+  }, 60_000);
+});

@@ -1,0 +1,117 @@
+// Inputs of executions against their declaration, and our small schema check against the library that it stands in for.
+import { describe, expect, test } from "bun:test";
+import { Ajv } from "ajv";
+import * as fc from "fast-check";
+import { isCoded, type Json, type JsonObject, limits } from "../../../src/base/index.ts";
+import { checkInputs, checkSchema, findSchemaProblem, parseInputText } from "../../../src/workflow/index.ts";
+import { checkSimple, isSimpleSchema } from "../../../src/workflow/schema/simple-schema.ts";
+import { cpuMs, definitionOf, withTask } from "./check-source.ts";
+
+const definition = definitionOf(withTask(`inputs:
+  - { id: day, type: string, required: true, pattern: "^\\\\d+$", maxLength: 4 }
+  - { id: limit, type: integer, default: 100, minimum: 1 }
+  - { id: ratio, type: number }
+  - { id: on, type: boolean }
+  - { id: kind, type: string, enum: [a, b] }
+  - { id: tags, type: array, items: { type: string }, uniqueItems: true }
+  - { id: o, type: object, properties: { n: { type: integer } }, additionalProperties: false }
+  - { id: at, type: string, format: date-time }
+`));
+
+function found(given: JsonObject): string[] {
+  return checkInputs(definition, given).diagnostics.map(({ code, path }) => `${code} ${path}`);
+}
+
+describe("checkInputs", () => {
+  test("defaults are filled in, in the order of the declaration", () => {
+    expect(checkInputs(definition, { day: "1" })).toEqual({ inputs: { day: "1", limit: 100 }, diagnostics: [] });
+    expect(checkInputs(definition, { tags: ["x"], limit: 5, day: "1" }).inputs).toEqual({ day: "1", limit: 5, tags: ["x"] });
+  });
+
+  test("everything wrong is found at once", () => {
+    const given = { limit: 0, ratio: "1", on: 1, kind: "c", tags: ["a", 1, "a"], o: { n: 1.5, m: 1 }, dya: 1, at: "2024-02-30T00:00:00Z" };
+    expect(found(given).toSorted()).toEqual([
+      "BAD_VALUE inputs.at", "BAD_VALUE inputs.kind", "BAD_VALUE inputs.limit", "BAD_VALUE inputs.o", "BAD_VALUE inputs.tags", "MISSING_KEY inputs.day",
+      "UNKNOWN_KEY inputs.dya", "WRONG_TYPE inputs.o.n", "WRONG_TYPE inputs.on", "WRONG_TYPE inputs.ratio", "WRONG_TYPE inputs.tags[1]",
+    ]);
+    expect(found({ day: "12345" })).toEqual(["BAD_VALUE inputs.day"]);
+    expect(found({ day: "x" })).toEqual(["BAD_VALUE inputs.day"]);
+  });
+
+  test("messages hold no values, which may be secret", () => {
+    const { diagnostics } = checkInputs(definition, { day: "topsecret", kind: "topsecret" });
+    expect(diagnostics.length).toBe(3);
+    expect(JSON.stringify(diagnostics)).not.toContain("topsecret");
+  });
+
+  test("__proto__ is an undeclared input like any other", () => {
+    expect(found(JSON.parse('{"day":"1","__proto__":{"limit":2}}') as JsonObject)).toEqual(["UNKNOWN_KEY inputs.__proto__"]);
+  });
+
+  test("inputs beyond the limit", () => {
+    expect(found({ day: "1".repeat(limits.inputBytesMax) })).toEqual(["BAD_VALUE inputs"]);
+  });
+
+  test("uniqueItems is no quadratic work", () => {
+    const tags = Array.from({ length: 100_000 }, (_, index) => `t${index}`);
+    expect(cpuMs(() => expect(found({ day: "1", tags })).toEqual([]))).toBeLessThan(4000);
+  }, 30_000);
+});
+
+describe("parseInputText", () => {
+  test("text for strings, JSON for the others", () => {
+    expect(parseInputText(definition, "day", "12")).toBe("12");
+    expect(parseInputText(definition, "limit", "12")).toBe(12);
+    expect(parseInputText(definition, "tags", '["a"]')).toEqual(["a"]);
+    expect(parseInputText(definition, "on", "true")).toBe(true);
+  });
+
+  test.each([["dya", "1"], ["limit", "x"], ["o", "{"]])("%s=%s is refused", (key, text) => {
+    try {
+      parseInputText(definition, key, text);
+      expect.unreachable();
+    } catch (thrown) {
+      expect(isCoded(thrown, "INPUT_INVALID")).toBe(true);
+    }
+  });
+});
+
+describe("schemas", () => {
+  test("what cannot be used is said, and never loaded from elsewhere", () => {
+    expect(findSchemaProblem({ type: "nope" })).not.toBeNull();
+    expect(findSchemaProblem({ type: "string", pattern: "(" })).not.toBeNull();
+    expect(findSchemaProblem({ $ref: "https://example.com/schema" })).not.toBeNull();
+    expect(findSchemaProblem({ $async: true, type: "string" })).not.toBeNull();
+    expect(findSchemaProblem({ type: "object", patternProperties: { "^a": { type: "string" } } })).toBeNull();
+  });
+
+  test("a schema that never ends is a finding", () => {
+    expect(checkSchema({ $ref: "#" }, 1).length).toBe(1);
+  });
+
+  test("our check of simple schemas and ajv agree", () => {
+    const leaf: fc.Arbitrary<JsonObject> = fc.oneof(
+      fc.constant({}),
+      fc.record({ type: fc.constantFrom<Json>("string", "integer", "number", "boolean", "null", ["string", "null"]) }),
+      fc.record({ type: fc.constant("string"), minLength: fc.nat(3), maxLength: fc.integer({ min: 2, max: 5 }), pattern: fc.constantFrom("^a", "b$", ".") }),
+      fc.record({ type: fc.constantFrom("integer", "number"), minimum: fc.integer({ min: -3, max: 3 }), exclusiveMaximum: fc.integer({ min: 0, max: 6 }) }),
+      fc.record({ enum: fc.uniqueArray(fc.constantFrom<Json>("a", "b", 1, 2.5, null, true), { minLength: 1 }) }),
+    );
+    const schema = fc.oneof(
+      leaf,
+      fc.record({ type: fc.constant("array"), items: leaf, minItems: fc.nat(2), maxItems: fc.integer({ min: 1, max: 3 }) }),
+      fc.record({ type: fc.constant("object"), properties: fc.dictionary(fc.constantFrom("a", "b"), leaf), required: fc.uniqueArray(fc.constantFrom("a", "c")), additionalProperties: fc.oneof(fc.boolean(), leaf) }),
+    );
+    const scalar = fc.constantFrom<Json>("", "a", "ab", "😀b", 0, 1, 2.5, -1, 5, true, null);
+    const value = fc.oneof(scalar, fc.array(scalar, { maxLength: 4 }), fc.dictionary(fc.constantFrom("a", "b", "c"), scalar));
+    const ajv = new Ajv({ allErrors: true, strict: false });
+    fc.assert(fc.property(schema, value, (one, given) => {
+      expect(isSimpleSchema(one)).toBe(true);
+      const places = checkSimple(one, given).map(({ keys, keyword }) => `${keys.join("/")} ${keyword}`);
+      const validate = ajv.compile(one);
+      validate(given);
+      const theirs = (validate.errors ?? []).map((error) => `${error.instancePath.slice(1)} ${error.keyword}`);
+      expect(places.toSorted()).toEqual(theirs.toSorted());
+    }), { numRuns: 300 });
+  }, 60_000);
+});
