@@ -1,0 +1,146 @@
+// Runs one attempt of `core/shell.run` as a process tree of its own: environment built from empty, output as log lines,
+// result from the exit, $WORKFLOW_OUTPUT and the result frame.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ErrorBody, fail, isObject, type Json, type JsonObject, kindOf, limits, toErrorBody } from "../base/index.ts";
+import { LineSplitter, parseLine } from "../logs/index.ts";
+import type { LogLevel, LogSource } from "../storage/index.ts";
+import { commandFor, type ProcessExit, type ProcessHandle, type Shell, spawnProcess } from "./runtimes/index.ts";
+import { parseOutputFile, parseResultFrame, type ResultFrame } from "./script-output.ts";
+import { type AttemptFolders, placeBelow, readBack } from "./workspace.ts";
+
+export type ScriptCall = {
+  executionId: string;
+  inputs: JsonObject;
+  env: Record<string, string>;
+  workdir: string | null;
+  folder: string | null;
+  folders: AttemptFolders;
+  graceMs: number;
+  onLine: (line: { source: LogSource; level: LogLevel; message: string; metadata: Json | null }) => void;
+};
+export type ScriptOutcome = { ok: true; output: Json } | { ok: false; error: ErrorBody; retryable: boolean };
+export type ScriptRun = { done: Promise<ScriptOutcome>; terminate(): void; kill(): void };
+
+const shells: readonly Shell[] = ["sh", "bash", "bun", "python3"];
+const endings: Record<Shell, string> = { sh: "sh", bash: "sh", bun: "ts", python3: "py" };
+const stderrLines = 20;
+
+export function runScript(call: ScriptCall): ScriptRun {
+  let handle: ProcessHandle;
+  try {
+    handle = start(call);
+  } catch (cause) {
+    const failed: ScriptOutcome = { ok: false, error: toErrorBody(cause), retryable: false };
+    return { done: Promise.resolve(failed), terminate: () => undefined, kill: () => undefined };
+  }
+  const done = collect(call, handle).catch((cause: unknown): ScriptOutcome => ({ ok: false, error: toErrorBody(cause), retryable: false }));
+  return { done, terminate: () => handle.terminate(), kill: () => handle.kill() };
+}
+
+function start(call: ScriptCall): ProcessHandle {
+  const { script, shell: asked = "sh" } = call.inputs;
+  const shell = shells.find((known) => known === asked);
+  if (typeof script !== "string") throw fail("TASK_INPUT_INVALID", "Cannot run a script: inputs.script is not text");
+  if (shell === undefined) throw fail("TASK_INPUT_INVALID", `Cannot run a script with shell "${String(asked)}": it is none of ${shells.join(", ")}`);
+  const path = join(call.folders.workdir, `script.${endings[shell]}`);
+  writeFileSync(path, script, { mode: 0o600 });
+  const cwd = placeBelow(call.folders.workspace, call.workdir);
+  const command = commandFor(shell, path);
+  return spawnProcess({
+    argv: command.argv,
+    env: { ...baseEnvironment(call), ...call.env, ...command.env },
+    cwd,
+    stdin: null,
+    graceMs: call.graceMs,
+    resultBytesMax: limits.outputBytesMax,
+  });
+}
+
+function baseEnvironment(call: ScriptCall): Record<string, string> {
+  const { workdir, workspace } = call.folders;
+  const env: Record<string, string> = {
+    PATH: "/usr/local/bin:/usr/bin:/bin",
+    HOME: workdir,
+    TMPDIR: workdir,
+    WORKSPACE: workspace,
+    WORKFLOW_OUTPUT: join(workdir, "output"),
+    WORKFLOW_RESULT: join(workdir, "result.json"),
+    WORKFLOW_EXECUTION_ID: call.executionId,
+    LANG: "C.UTF-8",
+  };
+  if (call.folder !== null) env["WORKFLOW_DIR"] = call.folder;
+  return env;
+}
+
+async function collect(call: ScriptCall, handle: ProcessHandle): Promise<ScriptOutcome> {
+  const stdout = new TailText(limits.stdoutOutputBytesMax);
+  const lastErrors: string[] = [];
+  const readOut = readLines(handle.stdout, (line) => {
+    stdout.add(line);
+    call.onLine({ source: "stdout", ...parseLine(line, "INFO") });
+  });
+  const readErr = readLines(handle.stderr, (line) => {
+    lastErrors.push(line);
+    if (lastErrors.length > stderrLines) lastErrors.shift();
+    call.onLine({ source: "stderr", ...parseLine(line, "ERROR") });
+  });
+  // The result may be refused for its size while the task goes on: it is looked at when the task has ended.
+  const framed = handle.result.then((bytes) => ({ bytes, error: null }), (cause: unknown) => ({ bytes: null, error: toErrorBody(cause) }));
+  const exit = await handle.exited;
+  await Promise.all([readOut, readErr]);
+  const result = await framed;
+  if (result.error !== null) return { ok: false, error: result.error, retryable: false };
+  return judge(call, { exit, frame: findFrame(call, result.bytes ?? new Uint8Array()), stdout: stdout.text(), lastErrors });
+}
+
+async function readLines(chunks: AsyncIterable<Uint8Array>, onLine: (line: string) => void): Promise<void> {
+  const splitter = new LineSplitter(onLine);
+  for await (const chunk of chunks) splitter.push(chunk);
+  splitter.end();
+}
+
+/** The frame on descriptor 3, else the one in the result file. */
+function findFrame(call: ScriptCall, onDescriptor: Uint8Array): ResultFrame | null {
+  const bytes = onDescriptor.byteLength > 0 ? onDescriptor : readBack(join(call.folders.workdir, "result.json"), limits.outputBytesMax);
+  const text = bytes === null ? "" : new TextDecoder().decode(bytes).trim();
+  return text === "" ? null : parseResultFrame(text);
+}
+
+function judge(call: ScriptCall, end: { exit: ProcessExit; frame: ResultFrame | null; stdout: string; lastErrors: string[] }): ScriptOutcome {
+  const { exit, frame } = end;
+  if (frame !== null && "error" in frame) return { ok: false, error: frame.error, retryable: frame.retryable };
+  if (exit.exitCode !== 0) return { ok: false, error: exitError(exit, end.lastErrors), retryable: true };
+  const written = readBack(join(call.folders.workdir, "output"), limits.outputBytesMax);
+  const members = written === null ? {} : parseOutputFile(new TextDecoder().decode(written));
+  const result = frame !== null && isObject(frame.output) ? (frame.output as JsonObject) : {};
+  return { ok: true, output: { exitCode: 0, stdout: end.stdout, ...members, ...result } };
+}
+
+function exitError(exit: ProcessExit, lastErrors: string[]): ErrorBody {
+  const how = exit.exitCode === null ? `was ended by ${exit.signal}` : `exited with ${exit.exitCode}`;
+  const stderr = lastErrors.join("\n");
+  return { code: "PLUGIN_EXIT", kind: kindOf("PLUGIN_EXIT"), message: `The script ${how}`, details: { exitCode: exit.exitCode, signal: exit.signal, stderr } };
+}
+
+/** The last part of a text that comes line by line. */
+class TailText {
+  readonly #bytesMax: number;
+  #text = "";
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  add(line: string): void {
+    this.#text += `${line}\n`;
+    // Cut rarely: twice the bound is kept in between.
+    if (this.#text.length > this.#bytesMax * 2) this.#text = this.#text.slice(-this.#bytesMax);
+  }
+
+  text(): string {
+    const trimmed = this.#text.trim();
+    const bytes = Buffer.from(trimmed);
+    return bytes.byteLength <= this.#bytesMax ? trimmed : bytes.subarray(bytes.byteLength - this.#bytesMax).toString("utf8").replace(/^�+/, "").trim();
+  }
+}

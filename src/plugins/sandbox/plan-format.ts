@@ -1,0 +1,131 @@
+// The form of a plan on descriptor 4: steps and the bytes they point to, as launcher.c reads them, and the report it
+// writes back into the same file. What the steps are is decided in plan.ts and nowhere else.
+
+import { syscallNumbers } from "./syscalls.ts";
+import type { LinuxArch, SyscallName } from "./syscalls.ts";
+
+/** An argument: a number, an address inside the blob, or what an earlier step returned. */
+export type Argument = number | { blob: number } | { slot: number };
+
+export type Step =
+  | { kind: "syscall"; call: SyscallName; args: readonly Argument[]; result?: number; mayFail?: boolean }
+  /** `count` blob offsets at `table` become addresses: argument and environment lists. */
+  | { kind: "pointers"; table: number; count: number }
+  /** Fails with ESRCH unless both are equal. */
+  | { kind: "expect"; what: string; actual: Argument; expected: Argument }
+  /** The child goes on with the next step, the parent supervises; `proc` is the parent's descriptor of /proc. */
+  | { kind: "fork"; flags: number; proc: Argument };
+
+/** A plan in the making: layers append steps, and bytes through `addBytes` and `addText`. */
+export type PlanDraft = { steps: Step[]; blob: Uint8Array[]; blobBytes: number };
+
+/** What the launcher left in the plan: a failed step, the task's first process, its wait status once the tree is gone. */
+export type LaunchReport = {
+  failed: { step: number; errno: number } | null;
+  pid: number | null;
+  status: number | null;
+};
+
+const magic = 0x314b4150;
+const headerBytes = 48;
+const stepBytes = 64;
+const kinds = { syscall: 0, pointers: 1, expect: 2, fork: 3 } as const;
+/** Results that nobody asked for go to the last slot. */
+const slotUnused = 15;
+
+/** Bytes of the head of a plan, which is all that `parseReport` needs. */
+export const reportBytes = headerBytes;
+
+export function startDraft(): PlanDraft {
+  return { steps: [], blob: [], blobBytes: 0 };
+}
+
+/** Appends bytes to the blob on an 8-byte boundary and returns the argument that points to them. */
+export function addBytes(draft: PlanDraft, bytes: Uint8Array): { blob: number } {
+  const offset = draft.blobBytes;
+  const padded = (bytes.length + 7) & ~7;
+  const chunk = padded === bytes.length ? bytes : new Uint8Array(padded);
+  if (chunk !== bytes) chunk.set(bytes);
+  draft.blob.push(chunk);
+  draft.blobBytes += padded;
+  return { blob: offset };
+}
+
+/** Appends text as a C string. */
+export function addText(draft: PlanDraft, text: string): { blob: number } {
+  return addBytes(draft, Buffer.from(`${text}\0`));
+}
+
+/** Appends a list of C strings that ends in a null pointer, as execve wants its arguments and environment. */
+export function addTextList(draft: PlanDraft, texts: readonly string[]): { blob: number } {
+  const table = Buffer.alloc((texts.length + 1) * 8);
+  for (const [index, text] of texts.entries()) writeWord(table, index * 8, addText(draft, text).blob);
+  const { blob } = addBytes(draft, table);
+  draft.steps.push({ kind: "pointers", table: blob, count: texts.length });
+  return { blob };
+}
+
+/** The plan's bytes for one architecture. */
+export function encodePlan(draft: PlanDraft, arch: LinuxArch): Uint8Array {
+  const blobOffset = headerBytes + draft.steps.length * stepBytes;
+  const plan = Buffer.alloc(blobOffset + draft.blobBytes);
+  plan.writeUInt32LE(magic, 0);
+  plan.writeUInt32LE(draft.steps.length, 4);
+  plan.writeUInt32LE(blobOffset, 8);
+  for (const [index, step] of draft.steps.entries()) writeStep(plan, headerBytes + index * stepBytes, { step, arch });
+  let at = blobOffset;
+  for (const chunk of draft.blob) {
+    plan.set(chunk, at);
+    at += chunk.length;
+  }
+  return plan;
+}
+
+/** Reads the report out of the first `reportBytes` of a plan. */
+export function parseReport(head: Uint8Array): LaunchReport {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const word = (offset: number) => view.getUint32(offset, true);
+  return {
+    failed: word(16) === 0 ? null : { step: word(20), errno: word(24) },
+    pid: word(28) === 0 ? null : word(28),
+    status: word(32) === 0 ? null : word(36),
+  };
+}
+
+function writeStep(plan: Buffer, offset: number, { step, arch }: { step: Step; arch: LinuxArch }): void {
+  const result = step.kind === "syscall" ? (step.result ?? slotUnused) : slotUnused;
+  let flags = (result << 24) | (step.kind === "syscall" && step.mayFail === true ? 1 << 16 : 0);
+  for (const [index, argument] of argumentsOf(step).entries()) {
+    const at = offset + 16 + index * 8;
+    if (typeof argument === "number") writeWord(plan, at, argument);
+    else if ("blob" in argument) {
+      flags |= 1 << index;
+      writeWord(plan, at, argument.blob);
+    } else {
+      flags |= 1 << (8 + index);
+      writeWord(plan, at, argument.slot);
+    }
+  }
+  plan.writeUInt32LE(kinds[step.kind], offset);
+  plan.writeUInt32LE(flags >>> 0, offset + 4);
+  if (step.kind === "syscall") writeWord(plan, offset + 8, syscallNumbers[step.call][arch]);
+}
+
+function argumentsOf(step: Step): readonly Argument[] {
+  switch (step.kind) {
+    case "syscall":
+      return step.args;
+    case "pointers":
+      return [{ blob: step.table }, step.count];
+    case "expect":
+      return [step.actual, step.expected];
+    case "fork":
+      return [step.flags, step.proc];
+  }
+}
+
+/** A 64-bit word from a safe integer, negative ones in two's complement; a bigint for each would cost more than the plan. */
+function writeWord(target: Buffer, offset: number, value: number): void {
+  target.writeUInt32LE(value >>> 0, offset);
+  target.writeInt32LE(Math.floor(value / 2 ** 32) | 0, offset + 4);
+}

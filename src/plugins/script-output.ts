@@ -1,0 +1,57 @@
+// What a `run:` task says about itself: the file $WORKFLOW_OUTPUT, and the result frame of any task.
+import { type ErrorBody, fail, isObject, type Json, type JsonObject, kindOf } from "../base/index.ts";
+
+/** Members from `key=value` lines (text) and JSON object lines. @throws PLUGIN_OUTPUT_INVALID naming the line */
+export function parseOutputFile(text: string): JsonObject {
+  const out: JsonObject = {};
+  for (const [index, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    if (line.startsWith("{")) Object.assign(out, parseObject(line, index + 1));
+    else {
+      const at = line.indexOf("=");
+      const key = line.slice(0, at).trim();
+      if (at < 1 || key === "") throw badLine(index + 1, "neither key=value nor a JSON object");
+      setMember(out, key, line.slice(at + 1).replace(/\r$/, ""));
+    }
+  }
+  return out;
+}
+
+function parseObject(line: string, number: number): JsonObject {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (isObject(value)) return value as JsonObject;
+  } catch {
+    throw badLine(number, "it begins like JSON, but is none");
+  }
+  throw badLine(number, "a JSON line must be an object");
+}
+
+/** A member named __proto__ is data like any other. */
+function setMember(out: JsonObject, key: string, value: Json): void {
+  Object.defineProperty(out, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
+function badLine(line: number, why: string) {
+  return fail("PLUGIN_OUTPUT_INVALID", `Cannot read $WORKFLOW_OUTPUT, line ${line}: ${why}`, { details: { line } });
+}
+
+export type ResultFrame = { output: Json } | { error: ErrorBody; retryable: boolean };
+
+/** The one JSON line of a result: `{output}` or `{error: {code, message, details?, retryable?}}`. @throws PLUGIN_OUTPUT_INVALID */
+export function parseResultFrame(text: string): ResultFrame {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's result: it is not JSON");
+  }
+  if (!isObject(value)) throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's result: it is not an object");
+  const { error } = value;
+  if (error === undefined) return { output: (value["output"] ?? {}) as Json };
+  if (!isObject(error) || typeof error["code"] !== "string" || typeof error["message"] !== "string")
+    throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's error: it needs code and message");
+  const body: ErrorBody = { code: error["code"], kind: kindOf(error["code"]), message: error["message"] };
+  if (isObject(error["details"])) body.details = error["details"];
+  return { error: body, retryable: error["retryable"] !== false };
+}

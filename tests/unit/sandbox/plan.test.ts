@@ -1,0 +1,138 @@
+// The plan compiler, checked through a decoder of its own: what the launcher would be told to do.
+
+import { describe, expect, test } from "bun:test";
+import { array, assert, property, string } from "fast-check";
+import { compilePlan } from "../../../src/plugins/sandbox/index.ts";
+import type { LaunchSpec } from "../../../src/plugins/sandbox/index.ts";
+
+type Word = { value: bigint; of: "number" | "blob" | "slot" };
+type Decoded = { kind: string; number: bigint; args: Word[]; result: number; mayFail: boolean };
+
+const kinds = ["syscall", "pointers", "expect", "fork"];
+const x64 = { prctl: 157, getppid: 110, fcntl: 72, close_range: 436, openat: 257, setsid: 112, chdir: 80, getpid: 39, execve: 59 };
+const arm64 = { prctl: 167, getppid: 173, fcntl: 25, close_range: 436, openat: 56, setsid: 157, chdir: 49, getpid: 172, execve: 221 };
+
+const spec: LaunchSpec = {
+  arch: "x64",
+  program: "/bin/sh",
+  argv: ["sh", "-c", "echo"],
+  env: { A: "1", EMPTY: "", LONG: "ü=b" },
+  cwd: "/work",
+  enginePid: 4711,
+};
+
+function decode(bytes: Uint8Array): { steps: Decoded[]; blob: Buffer } {
+  const plan = Buffer.from(bytes);
+  expect(plan.toString("latin1", 0, 4)).toBe("PAK1");
+  const count = plan.readUInt32LE(4);
+  const blobOffset = plan.readUInt32LE(8);
+  expect(blobOffset).toBe(48 + count * 64);
+  expect(plan.subarray(12, 48).every((byte) => byte === 0)).toBe(true);
+  const steps = Array.from({ length: count }, (_, index) => decodeStep(plan.subarray(48 + index * 64, 48 + index * 64 + 64)));
+  return { steps, blob: plan.subarray(blobOffset) };
+}
+
+function decodeStep(record: Buffer): Decoded {
+  const flags = record.readUInt32LE(4);
+  const args = Array.from({ length: 6 }, (_, index): Word => {
+    const of = (flags >> index) & 1 ? "blob" : (flags >> (8 + index)) & 1 ? "slot" : "number";
+    return { of, value: record.readBigInt64LE(16 + index * 8) };
+  });
+  const kind = kinds[record.readUInt32LE(0)] ?? "unknown";
+  return { kind, number: record.readBigUInt64LE(8), args, result: (flags >> 24) & 15, mayFail: ((flags >> 16) & 1) === 1 };
+}
+
+function textAt(blob: Buffer, word: Word | undefined): string {
+  expect(word?.of).toBe("blob");
+  const start = Number(word?.value ?? -1n);
+  return blob.toString("utf8", start, blob.indexOf(0, start));
+}
+
+/** The strings of a null-terminated table, after the pointer step has turned its offsets into addresses. */
+function tableAt(blob: Buffer, word: Word | undefined): string[] {
+  const texts: string[] = [];
+  for (let at = Number(word?.value ?? -1n); ; at += 8) {
+    const offset = blob.readBigUInt64LE(at);
+    if (offset === 0n) return texts; // offset 0 itself is taken by the first text of the plan, "/proc"
+    texts.push(textAt(blob, { of: "blob", value: offset }));
+  }
+}
+
+/** A step as `call(number, "text", slot 1)` or `kind(…)`, without trailing zeros. */
+function render(step: Decoded, blob: Buffer, numbers: Record<string, number>): string {
+  const name = step.kind === "syscall" ? Object.keys(numbers).find((call) => numbers[call] === Number(step.number)) : step.kind;
+  const args = step.args.map((word) => (word.of === "blob" ? JSON.stringify(textAt(blob, word)) : word.of === "slot" ? `slot ${word.value}` : String(word.value)));
+  while (args.at(-1) === "0") args.pop();
+  const result = step.result === 15 ? "" : ` -> ${step.result}`;
+  return `${name}(${args.join(", ")})${result}${step.mayFail ? " or not" : ""}`;
+}
+
+describe("compilePlan", () => {
+  test("supervises the tree, enters the task, executes the program", () => {
+    const { steps, blob } = decode(compilePlan(spec).bytes);
+    const rendered = steps.filter((step) => step.kind !== "pointers").slice(0, -1).map((step) => render(step, blob, x64));
+    expect(rendered).toEqual([
+      "prctl(1, 10)",
+      "getppid() -> 1",
+      "expect(slot 1, 4711)",
+      "fcntl(4, 2, 1)",
+      "close_range(5, 4294967295)",
+      'openat(-100, "/proc", 524288) -> 2',
+      "setsid() or not",
+      "prctl(36, 1)",
+      'prctl(15, "task-keeper") or not',
+      'chdir("/")',
+      "getpid() -> 0",
+      "fork(17, slot 2)",
+      "prctl(1, 9)",
+      "getppid() -> 1",
+      "expect(slot 1, slot 0)",
+      "setsid()",
+      'chdir("/work")',
+    ]);
+  });
+
+  test("ends in execve with the program, its arguments and exactly the given environment", () => {
+    const { steps, blob } = decode(compilePlan(spec).bytes);
+    const last = steps.at(-1);
+    expect([last?.kind, last?.number]).toEqual(["syscall", 59n]);
+    expect(textAt(blob, last?.args[0])).toBe("/bin/sh");
+    expect(tableAt(blob, last?.args[1])).toEqual(["sh", "-c", "echo"]);
+    expect(tableAt(blob, last?.args[2])).toEqual(["A=1", "EMPTY=", "LONG=ü=b"]);
+    const tables = steps.filter((step) => step.kind === "pointers").map((step) => [step.args[0]?.value, step.args[1]?.value]);
+    expect(tables).toEqual([[last?.args[1]?.value, 3n], [last?.args[2]?.value, 3n]]);
+  });
+
+  test("uses each architecture's own numbers for the same steps", () => {
+    const intel = decode(compilePlan(spec).bytes);
+    const arm = decode(compilePlan({ ...spec, arch: "arm64" }).bytes);
+    const name = (numbers: Record<string, number>) => (step: Decoded) => render({ ...step, args: [] }, Buffer.alloc(0), numbers);
+    expect(arm.steps.map(name(arm64))).toEqual(intel.steps.map(name(x64)));
+    expect(arm.blob.equals(intel.blob)).toBe(true);
+  });
+
+  test("explains every record by the step of the same number", () => {
+    const plan = compilePlan(spec);
+    expect(decode(plan.bytes).steps.map((step) => step.kind)).toEqual(plan.steps.map((step) => step.kind));
+  });
+
+  test("any arguments and environment come back, on 8-byte boundaries", () => {
+    const text = string({ unit: "grapheme" }).filter((value) => !value.includes("\0"));
+    assert(
+      property(array(text, { minLength: 1 }), array(text, { minLength: 1 }), (argv, values) => {
+        const env = Object.fromEntries(values.map((value, index) => [`N${index}`, value]));
+        const { steps, blob } = decode(compilePlan({ ...spec, argv, env }).bytes);
+        const args = steps.at(-1)?.args ?? [];
+        expect(tableAt(blob, args[1])).toEqual(argv);
+        expect(tableAt(blob, args[2])).toEqual(values.map((value, index) => `N${index}=${value}`));
+        expect(args.slice(0, 3).every((word) => Number(word.value) % 8 === 0)).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("an empty environment is an empty list", () => {
+    const { steps, blob } = decode(compilePlan({ ...spec, env: {} }).bytes);
+    expect(blob.readBigUInt64LE(Number(steps.at(-1)?.args[2]?.value))).toBe(0n);
+  });
+});
