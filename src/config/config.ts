@@ -1,0 +1,111 @@
+// The configuration's shape with its defaults; `load.ts` finds the values and says who set each.
+import { FormatRegistry, type Static, Type } from "@sinclair/typebox";
+import { parseDuration } from "../base/index.ts";
+import { type Role, roles } from "../model/index.ts";
+
+/** Name of the TypeBox format that durations in the configuration carry. */
+export const durationFormat = "duration-text";
+FormatRegistry.Set(durationFormat, (text) => parseDuration(text) !== null);
+
+const strict = { additionalProperties: false } as const;
+const Duration = (fallback: string) => Type.String({ default: fallback, format: durationFormat, description: "A duration such as 30s, 5m, 1h." });
+const PrincipalText = Type.Object({ type: Type.Union([Type.Literal("user"), Type.Literal("service"), Type.Literal("agent")]), id: Type.String({ minLength: 1 }) }, strict);
+const RoleName = Type.Union((Object.keys(roles) as Role[]).map((role) => Type.Literal(role)));
+
+/** Every key, its type, bounds and default; docs/reference/config.md and `config show` are made from this. */
+export const ConfigSchema = Type.Object(
+  {
+    server: Type.Object(
+      {
+        host: Type.String({ default: "127.0.0.1", minLength: 1, description: "Address to listen on. One that is not loopback needs tls or insecure." }),
+        port: Type.Integer({ default: 7433, minimum: 0, maximum: 65535, description: "Port to listen on; 0 takes a free one." }),
+        tls: Type.Union([Type.Null(), Type.Object({ cert: Type.String(), key: Type.String() }, strict)], { default: null, description: "PEM files." }),
+        insecure: Type.Boolean({ default: false, description: "Allow plain HTTP on an address that is not loopback." }),
+        apiKeys: Type.Array(
+          Type.Object({ name: Type.String(), key: Type.String({ minLength: 20 }), principal: PrincipalText, roles: Type.Array(RoleName) }, strict),
+          { default: [], description: "Keys that a start seeds into the store." },
+        ),
+        publicUrl: Type.Union([Type.Null(), Type.String()], { default: null, description: "The URL under which others reach this server." }),
+        drainTimeout: Duration("30s"),
+      },
+      strict,
+    ),
+    storage: Type.Object(
+      {
+        type: Type.Union([Type.Literal("sqlite")], { default: "sqlite" }),
+        path: Type.Union([Type.Null(), Type.String({ minLength: 1 })], { default: null, description: "Database file; default <data>/autokestra.db." }),
+        durability: Type.Union([Type.Literal("full"), Type.Literal("normal")], { default: "full", description: "full survives a power loss, normal a crash." }),
+        retentionDays: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], { default: null }),
+      },
+      strict,
+    ),
+    execution: Type.Object(
+      {
+        maxConcurrentWorkflows: Type.Integer({ default: 10, minimum: 1, maximum: 10_000 }),
+        maxConcurrentTasks: Type.Integer({ default: 50, minimum: 1, maximum: 10_000 }),
+        defaultTimeoutSeconds: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], { default: null, description: "Of executions without a timeout of their own." }),
+        killGrace: Duration("5s"),
+      },
+      strict,
+    ),
+    plugins: Type.Object(
+      {
+        paths: Type.Array(Type.String(), { default: [] }),
+        sandbox: Type.Union([Type.Literal("enforce"), Type.Literal("off")], { default: "enforce" }),
+        runtime: Type.Union([Type.Literal("process"), Type.Literal("docker")], { default: "process" }),
+        docker: Type.Record(Type.String(), Type.Unknown(), { default: {} }),
+      },
+      strict,
+    ),
+    trace: Type.Object(
+      {
+        checkpointSeconds: Type.Integer({ default: 60, minimum: 1 }),
+        retentionDays: Type.Integer({ default: 30, minimum: 1 }),
+        exporters: Type.Array(Type.Record(Type.String(), Type.Unknown()), { default: [] }),
+        anchors: Type.Array(Type.Record(Type.String(), Type.Unknown()), { default: [] }),
+      },
+      strict,
+    ),
+    policies: Type.Object(
+      {
+        files: Type.Array(Type.String(), { default: [] }),
+        defaultRiskTier: Type.Union([Type.Literal("low"), Type.Literal("medium"), Type.Literal("high"), Type.Literal("critical")], { default: "medium" }),
+        requireApprovalFor: Type.Array(Type.String(), { default: ["high", "critical"] }),
+      },
+      strict,
+    ),
+    atlases: Type.Record(Type.String(), Type.Unknown(), { default: {} }),
+    registry: Type.Record(Type.String(), Type.Unknown(), { default: {} }),
+    objectives: Type.Record(Type.String(), Type.Unknown(), { default: {} }),
+    logging: Type.Object(
+      {
+        level: Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")], { default: "info" }),
+        format: Type.Union([Type.Literal("text"), Type.Literal("json")], { default: "text" }),
+        maxMb: Type.Integer({ default: 10, minimum: 1 }),
+        keep: Type.Integer({ default: 5, minimum: 1 }),
+      },
+      strict,
+    ),
+  },
+  strict,
+);
+export type Config = Static<typeof ConfigSchema>;
+
+export type ConfigSource = "default" | "file" | "env" | "flag";
+/** The configuration with every value in place, who set each (by dotted name), and the folders that follow from it. */
+export type LoadedConfig = {
+  config: Config;
+  sources: Record<string, ConfigSource>;
+  /** The file that was read, null when there was none. */
+  file: string | null;
+  /** `WORKFLOW_*` names in the environment that are no key. */
+  ignoredEnv: string[];
+  /** Absolute. Created 0700 on first use. */
+  dataDir: string;
+  /** Absolute path of the database file. */
+  storePath: string;
+  /** From the environment: AUTOKESTRA_SERVER_URL, AUTOKESTRA_API_KEY, AUTOKESTRA_DISABLE_RUNTIME=1. */
+  serverUrl: string | null;
+  apiKey: string | null;
+  runtimeDisabled: boolean;
+};
