@@ -1,0 +1,62 @@
+// What the composition root hands out: one opened store with everything wired to it.
+import type { JsonObject } from "../base/index.ts";
+import type { LoadedConfig } from "../config/index.ts";
+import type { Caller, Execution } from "../model/index.ts";
+import type { Facade } from "./facade.ts";
+import type { VerifyReport, VerifyRequest } from "../trace/index.ts";
+
+export type AppOptions = {
+  loaded: LoadedConfig;
+  /**
+   * `server`: recovers and runs executions of the whole store, keeps claims alive. `oneShot`: runs only what this process starts.
+   * `command`: answers verbs and starts nothing by itself.
+   */
+  mode: "server" | "oneShot" | "command";
+};
+
+/** What a one-shot shows while it runs; called in commit order. */
+export type Progress =
+  | { kind: "task"; taskId: string; phase: string | null; state: string; reason: string | null; attempt: number; at: number; durationMs: number | null; message: string | null }
+  | { kind: "log"; taskId: string | null; level: string; source: string; message: string; at: number }
+  | { kind: "execution"; state: string; reason: string | null; at: number };
+
+export type OneShotRequest = {
+  /** Text and place of a file, or the id of a stored workflow. */
+  from: { source: string; file: string; folder: string | null } | { workflow: string };
+  /** Parsed by the declared types: `--input k=v` texts, then whole values (`--inputs`). */
+  inputTexts: Record<string, string>;
+  inputs: JsonObject;
+  timeoutMs: number | null;
+  keepWorkspace: boolean;
+  onProgress: (progress: Progress) => void;
+  /** Lines for stderr that are no progress: warnings, notes. */
+  onNote: (text: string) => void;
+};
+export type OneShot = {
+  executionId: string;
+  taskIds: string[];
+  /** Resolves at the end, or when it waits for a person and `leave` was called. */
+  done: Promise<Execution>;
+  cancel(): Promise<void>;
+  kill(): void;
+};
+
+export interface App {
+  readonly loaded: LoadedConfig;
+  /** Verbs as one caller; the caller's scopes were checked by the surface, grants are checked here. */
+  facade(caller: Caller): Facade;
+  /** The principal `user:<os user>` with every scope, for commands that act on the store in this process. */
+  localCaller(): Caller;
+  /** Null when the key is unknown, revoked or expired. Compares digests in constant time. */
+  authenticate(key: string): Promise<Caller | null>;
+  /** Whether a key that was valid still is; open streams ask once a second. */
+  isKeyLive(keyId: string): Promise<boolean>;
+  /** True once the store is open and recovery is done. */
+  readonly ready: boolean;
+  /** The admin key of the first start, written to `<data>/admin.key` when there is none yet. */
+  ensureAdminKey(): Promise<void>;
+  runOneShot(request: OneShotRequest): Promise<OneShot>;
+  verify(request: VerifyRequest): Promise<VerifyReport>;
+  /** Stops taking work, lets tasks finish up to `drainMs`, stops them, closes. */
+  close(options?: { drainMs?: number }): Promise<void>;
+}

@@ -1,0 +1,116 @@
+// The verbs that people and programs call: the HTTP routes and the CLI commands are two skins over this one interface.
+// `openApp` gives the implementation that works on the store; the CLI has a second one that speaks HTTP to a server.
+import type { JsonObject } from "../base/index.ts";
+import type {
+  Applied, CreatedKey, Execution, ExecutionList, Key, KeyList, LogItem, LogPage, Principal, RevisionDetail, RevisionList, Started, Status, TaskRunList, TraceList,
+  Validation, Workflow, WorkflowList,
+} from "../model/index.ts";
+
+export type Page = { limit?: number; cursor?: string };
+
+export type ApplyRequest = {
+  id: string;
+  /** The bytes as given; the revision's sha256 is theirs. */
+  source: string;
+  /** Absolute folder of the workflow's file, null when it has none. */
+  folder: string | null;
+  /** Name for diagnostics. */
+  file: string;
+  /** Overrides the document's `enabled` for this apply. */
+  enabled?: boolean;
+  /** Check and answer, but write nothing. */
+  dryRun?: boolean;
+};
+
+export type StartRequest = {
+  workflow: string;
+  inputs: JsonObject;
+  labels?: Record<string, string>;
+  /** A UUIDv7 chosen by the client. */
+  executionId?: string;
+  revision?: number;
+  /** Kept 24 h: same body → the first answer, other body → IDEMPOTENCY_MISMATCH. */
+  idempotencyKey?: string;
+  /** Wait so long (ms) for the end. */
+  waitMs?: number;
+};
+/** `execution` is there when it was terminal within `waitMs`. */
+export type StartAnswer = { started: Started; execution: Execution | null };
+
+export type ExecutionQuery = Page & {
+  workflow?: string;
+  state?: string[];
+  trigger?: string;
+  since?: number;
+  until?: number;
+  label?: string;
+  offset?: number;
+};
+export type TaskRunQuery = Page & { executionId: string; taskId?: string; state?: string[] };
+export type LogQuery = Page & {
+  executionId: string;
+  taskId?: string;
+  /** Exact levels, or a floor written `WARN+`. */
+  level?: string;
+  source?: string[];
+  since?: number;
+  search?: string;
+  order?: "asc" | "desc";
+  offset?: number;
+};
+export type LogStreamQuery = Omit<LogQuery, "limit" | "cursor" | "order" | "offset"> & { sinceId?: number };
+
+export type EventFilter = { severity?: string; eventType?: string };
+export type EventQuery = EventFilter & { traceId: string; sinceSequence?: number; limit?: number; offset?: number };
+/** `events` are the bytes as sent, one JSON text each. */
+export type EventPage = { traceId: string; events: string[]; totalCount: number; hasMore: boolean };
+/** Without a start (neither `sinceSeq` nor `sinceSequence`) a stream gives only new events. */
+export type EventStreamQuery = EventFilter & { traceId: string | null; sinceSeq?: number; sinceSequence?: number };
+
+export type NewKey = { name?: string; principal: Principal; roles: string[]; scopes: string[]; expiresAt?: string };
+
+/** Every verb throws CodedError with the codes of errors.md; the comments name the particular ones. */
+export interface Facade {
+  status(): Promise<Status>;
+
+  listWorkflows(query: Page & { enabled?: boolean; label?: string }): Promise<WorkflowList>;
+  /** @throws WORKFLOW_NOT_FOUND */
+  getWorkflow(id: string): Promise<Workflow>;
+  /** @throws WORKFLOW_NOT_FOUND */
+  listRevisions(id: string, page: Page): Promise<RevisionList>;
+  /** @throws WORKFLOW_NOT_FOUND */
+  getRevision(id: string, revision: number): Promise<RevisionDetail>;
+  /** `created`: no workflow of this id was there. @throws WORKFLOW_INVALID with diagnostics */
+  applyWorkflow(request: ApplyRequest): Promise<{ created: boolean; applied: Applied }>;
+  /** @throws WORKFLOW_NOT_FOUND */
+  setWorkflowEnabled(id: string, enabled: boolean): Promise<Workflow>;
+  /** Executions stay. @throws WORKFLOW_NOT_FOUND */
+  deleteWorkflow(id: string): Promise<void>;
+  validateWorkflow(request: { source: string; file: string; hasFolder: boolean }): Promise<Validation>;
+
+  /** @throws WORKFLOW_NOT_FOUND, WORKFLOW_DISABLED, INPUT_INVALID, ALREADY_EXISTS, IDEMPOTENCY_MISMATCH, QUEUE_FULL, NOT_AVAILABLE_YET */
+  startExecution(request: StartRequest): Promise<StartAnswer>;
+  listExecutions(query: ExecutionQuery): Promise<ExecutionList>;
+  /** @throws EXECUTION_NOT_FOUND */
+  getExecution(request: { id: string; include?: string[] }): Promise<Execution>;
+  /** @throws EXECUTION_NOT_FOUND */
+  listTaskRuns(query: TaskRunQuery): Promise<TaskRunList>;
+  /** @throws EXECUTION_NOT_FOUND */
+  listLogs(query: LogQuery): Promise<LogPage>;
+  /** Ends when the execution is terminal and everything was given, or the signal aborts. */
+  streamLogs(query: LogStreamQuery, signal: AbortSignal): AsyncIterable<LogItem>;
+  /** `already`: it was cancelled before. @throws EXECUTION_NOT_FOUND, EXECUTION_STATE */
+  cancelExecution(id: string): Promise<{ already: boolean; started: Started }>;
+
+  listTraces(query: Page & { subject?: string }): Promise<TraceList>;
+  /** @throws TRACE_NOT_FOUND, BAD_REQUEST */
+  listEvents(query: EventQuery): Promise<EventPage>;
+  /** One JSON text each with its store-wide order; a slow reader is paged from the store, never dropped. @throws TRACE_NOT_FOUND */
+  streamEvents(query: EventStreamQuery, signal: AbortSignal): AsyncIterable<{ seq: number; text: string }>;
+
+  /** @throws KEY_INVALID, FORBIDDEN when more is granted than the caller has */
+  createKey(request: NewKey): Promise<CreatedKey>;
+  listKeys(page: Page): Promise<KeyList>;
+  /** @throws KEY_NOT_FOUND */
+  revokeKey(id: string): Promise<Key>;
+}

@@ -1,0 +1,106 @@
+// `workflow run`: stores a file's text as a revision where needed, starts it in this process, and tells what happens.
+import { fail, type Json, type JsonObject } from "../base/index.ts";
+import { type Caller, type EventDraft, type Execution, principalText } from "../model/index.ts";
+import type { LogLine } from "../storage/index.ts";
+import { parseInputText } from "../workflow/index.ts";
+import type { OneShot, OneShotRequest, Progress } from "./app.ts";
+import type { AppContext } from "./context.ts";
+import { appliedPayload, checkSource, commitApplied, getExecution, requireWorkflow, storeRevision, submitRevision } from "./verbs/index.ts";
+
+export async function runOneShot(context: AppContext, caller: Caller, request: OneShotRequest, keep: Set<string>): Promise<OneShot> {
+  const target = "source" in request.from ? await storeFile(context, caller, request) : await findStored(context, request.from.workflow);
+  const { plan } = await context.engine.plans.load(target.workflow, target.revision);
+  const given: JsonObject = { ...request.inputs };
+  for (const [name, text] of Object.entries(request.inputTexts)) given[name] = parseInputText(plan.definition, name, text);
+  if (context.sandbox.level === "off") request.onNote("isolation is not enforced yet: tasks run with an empty environment, but as your own user and with your files and network");
+  const executionId = context.ids.next();
+  if (request.keepWorkspace) keep.add(executionId);
+  const off = context.ledger.listen((news) => {
+    // The lines of a commit were written before the result that it may hold.
+    for (const line of news.logs) if (line.executionId === executionId) request.onProgress(toLogProgress(line));
+    for (const committed of news.events) if (committed.draft.traceId === executionId) tell(committed.draft, request.onProgress);
+  });
+  try {
+    await submitRevision(context, caller, {
+      ...target, inputs: given, labels: {}, executionId, timeoutMs: request.timeoutMs, sideChanges: [],
+      trigger: { type: "manual", id: null, scheduled_at: null, by: principalText(caller.principal) },
+    });
+  } catch (cause) {
+    off();
+    throw cause;
+  }
+  const runner = context.engine.runner(executionId);
+  const done = (runner?.ended ?? Promise.resolve()).then(() => getExecution(context, { id: executionId })).finally(off);
+  return {
+    executionId,
+    taskIds: [...plan.tasks.keys()],
+    done: done as Promise<Execution>,
+    cancel: async () => void (await context.engine.cancel(executionId, caller).catch(() => undefined)),
+    kill: () => context.engine.runner(executionId)?.killAll(),
+  };
+}
+
+/** Keeps the text as a revision: current and unarmed when the id is new, beside the current one when it is another text. */
+async function storeFile(context: AppContext, caller: Caller, request: OneShotRequest): Promise<{ workflow: string; revision: number }> {
+  if (!("source" in request.from)) throw fail("INTERNAL", "Cannot store a file: the request names a workflow");
+  const { source, file, folder } = request.from;
+  const { definition, warnings } = checkSource({ source, file, folder }, null);
+  for (const warning of warnings) request.onNote(`${warning.file}:${warning.line}:${warning.column}: ${warning.code}: ${warning.message}`);
+  const row = await context.store.findWorkflow(definition.id);
+  const stored = await storeRevision(context, { id: definition.id, source, folder });
+  const isCurrent = row !== null && row.revision === stored.revision;
+  if (row !== null && !isCurrent)
+    request.onNote(`workflow "${definition.id}" is stored with another text: this run uses the file; \`run ${definition.id}\` keeps revision ${row.revision} until \`workflow apply\``);
+  if (stored.isNew) {
+    const state = { ...stored, folder, enabled: row === null ? definition.enabled : row.enabled === 1, current: row === null, armed: false, isNewWorkflow: row === null };
+    await commitApplied(context, caller, { payload: appliedPayload(definition, state), stored, source });
+  }
+  return { workflow: definition.id, revision: stored.revision };
+}
+
+async function findStored(context: AppContext, id: string): Promise<{ workflow: string; revision: number }> {
+  const row = await requireWorkflow(context, id, "run");
+  if (row.enabled === 0) throw fail("WORKFLOW_DISABLED", `Cannot run workflow "${id}": it is disabled`, { hint: `workflow enable ${id}` });
+  return { workflow: id, revision: row.revision };
+}
+
+const taskStates: Record<string, string> = {
+  "trace.task.started": "RUNNING", "trace.task.succeeded": "SUCCESS", "trace.task.failed": "FAILED", "trace.task.skipped": "SKIPPED",
+  "trace.task.cancelled": "CANCELLED", "trace.task.waiting": "WAITING", "trace.task.lost": "PENDING",
+};
+const executionStates: Record<string, string> = {
+  "trace.execution.created": "PENDING", "trace.execution.started": "RUNNING", "trace.execution.waiting": "WAITING", "trace.execution.resumed": "RUNNING",
+  "trace.execution.succeeded": "SUCCESS", "trace.execution.failed": "FAILED", "trace.execution.cancelled": "CANCELLED",
+};
+
+function tell(event: EventDraft, onProgress: (progress: Progress) => void): void {
+  const { payload } = event;
+  const reason = typeof payload["reason"] === "string" ? payload["reason"] : null;
+  const execution = executionStates[event.type];
+  if (execution !== undefined) return onProgress({ kind: "execution", state: execution, reason, at: event.time });
+  const state = taskStates[event.type];
+  if (state === undefined) return;
+  const willRetry = payload["will_retry"] === true;
+  onProgress({
+    kind: "task",
+    taskId: String(payload["task"]),
+    phase: null,
+    state: willRetry ? "WAITING" : state,
+    reason: willRetry ? "RETRY_DELAY" : reason,
+    attempt: Number(payload["attempt"] ?? 0),
+    at: event.time,
+    durationMs: typeof payload["duration_ms"] === "number" ? payload["duration_ms"] : null,
+    message: messageOf(payload),
+  });
+}
+
+function messageOf(payload: JsonObject): string | null {
+  const error = payload["error"] as { message?: Json } | undefined;
+  if (typeof error?.message === "string") return payload["will_retry"] === true ? `${error.message}; next attempt at ${String(payload["next_attempt_at"])}` : error.message;
+  return typeof payload["until"] === "string" ? `until ${payload["until"]}` : null;
+}
+
+function toLogProgress(line: LogLine): Progress {
+  return { kind: "log", taskId: line.task, level: line.level, source: line.source, message: line.message, at: line.time };
+}
+

@@ -1,0 +1,130 @@
+// The composition root: opens the store of a configuration and wires everything to it.
+import { lstatSync, mkdirSync, openSync, closeSync, writeSync, fsyncSync } from "node:fs";
+import { join } from "node:path";
+import { isLiveKey, keyDigest, keyScopes, principalOf } from "../access/index.ts";
+import { version } from "../base/index.ts";
+import { ensureDataDir } from "../config/index.ts";
+import { Engine } from "../engine/index.ts";
+import { type Caller, findCoreAction, type Principal, scopes } from "../model/index.ts";
+import { openSqliteStore, type Store } from "../storage/index.ts";
+import { Ledger, verifyStore } from "../trace/index.ts";
+import type { App, AppOptions } from "./app.ts";
+import { type AppContext, systemEvent, systemOpens } from "./context.ts";
+import { bindFacade } from "./local-facade.ts";
+import { runOneShot } from "./one-shot.ts";
+import { createInvoker } from "./script-invoker.ts";
+import { ServiceSession } from "./session.ts";
+import { osUserName, processOwner, systemClock, systemIds, systemOwners, systemTimers } from "./system.ts";
+import { createKey } from "./verbs/index.ts";
+
+/** @throws STORE_UNAVAILABLE, SCHEMA_TOO_NEW, CONFIG_INVALID */
+export async function openApp(options: AppOptions): Promise<App> {
+  const { loaded } = options;
+  ensureDataDir(loaded);
+  const store = openSqliteStore({ path: loaded.storePath, durability: loaded.config.storage.durability, now: systemClock.now() });
+  try {
+    return await wire(options, store);
+  } catch (cause) {
+    await store.close();
+    throw cause;
+  }
+}
+
+async function wire(options: AppOptions, store: Store): Promise<App> {
+  const { loaded, mode } = options;
+  const kept = new Set<string>();
+  let isReady = false;
+  const ledger = new Ledger({ store, schedule: systemTimers.soon });
+  const owner = processOwner(systemIds.next());
+  const principal: Principal = { type: "user", id: osUserName() };
+  const sessionPrincipal: Principal = mode === "server" ? { type: "service", id: "server" } : principal;
+  const session = new ServiceSession({ store, ledger, clock: systemClock, ids: systemIds, owner, owners: systemOwners, principal: sessionPrincipal });
+  const invoker = createInvoker(loaded, join(loaded.dataDir, "work"));
+  const runs = mode !== "server" || !loaded.runtimeDisabled;
+  const engine = new Engine({
+    store, ledger, clock: systemClock, ids: systemIds, random: Math.random, timers: systemTimers, invoker, owners: systemOwners, owner, runs,
+    limits: { executions: loaded.config.execution.maxConcurrentWorkflows, tasks: loaded.config.execution.maxConcurrentTasks },
+    keepWorkspace: (id) => kept.has(id),
+    isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+    onTrouble: (text) => process.stderr.write(`${text}\n`),
+  });
+  const context: AppContext = {
+    loaded, store, ledger, engine, clock: systemClock, ids: systemIds, timers: systemTimers, session, systemTraceId: await findSystemTrace(store),
+    startedAt: systemClock.now(), sandbox: invoker.sandbox, isReady: () => isReady,
+  };
+  const local: Caller = { principal, scopes: new Set(scopes), sessionId: session.id, keyId: null };
+  const service: Caller = { ...local, principal: sessionPrincipal };
+  if (mode === "server") await startServer(context, service);
+  if (mode !== "command") await engine.start({ takesAll: mode === "server" });
+  isReady = true;
+  return {
+    loaded,
+    get ready() {
+      return isReady;
+    },
+    facade: (caller) => bindFacade(context, caller),
+    localCaller: () => local,
+    authenticate: (key) => authenticate(context, key),
+    isKeyLive: async (keyId) => {
+      const row = await store.findKey(keyId);
+      return row !== null && isLiveKey(row, systemClock.now());
+    },
+    ensureAdminKey: () => ensureAdminKey(context, local),
+    runOneShot: (request) => runOneShot(context, local, request, kept),
+    verify: (request) => verifyStore(store, request, openFresh),
+    close: async (how) => {
+      isReady = false;
+      await engine.stop(how?.drainMs ?? 0);
+      if (mode === "server") await ledger.commit({ events: [systemEvent(context, service, { type: "trace.server.stopped", payload: { reason: "stop" } })] });
+      await session.end("closed");
+      await store.close();
+    },
+  };
+}
+
+function openFresh(): Store {
+  return openSqliteStore({ path: ":memory:", durability: "normal", now: systemClock.now() });
+}
+
+/** The oldest system trace; a store without one gets the id that its first system event will open. */
+async function findSystemTrace(store: Store): Promise<string> {
+  const known = await store.listTraces({ subject: "system", limit: 500 });
+  return known.at(-1)?.traceId ?? systemIds.next();
+}
+
+async function startServer(context: AppContext, caller: Caller): Promise<void> {
+  await context.session.endLost();
+  await context.session.ensure();
+  const stack = { platform: process.platform, arch: process.arch, store: context.store.kind, sandbox: context.sandbox.level };
+  const payload = { version, system_trace_id: context.systemTraceId, stack };
+  await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.server.started", payload })], opens: systemOpens(context) });
+  for (const seed of context.loaded.config.server.apiKeys) {
+    const digest = keyDigest(seed.key);
+    if (digest !== null && (await context.store.findKeyByHash(digest)) === null)
+      await createKey(context, { ...caller, scopes: new Set(scopes) }, { name: seed.name, principal: seed.principal, roles: seed.roles, scopes: [], key: seed.key });
+  }
+  await context.store.sweepBlobs(context.clock.now());
+}
+
+/** The store looks keys up by their SHA-256, so no comparison runs over the key itself: its time tells nothing about other keys. */
+async function authenticate(context: AppContext, key: string): Promise<Caller | null> {
+  const digest = keyDigest(key);
+  const row = digest === null ? null : await context.store.findKeyByHash(digest);
+  if (row === null || !isLiveKey(row, context.clock.now())) return null;
+  return { principal: principalOf(row), scopes: keyScopes(row), sessionId: context.session.id, keyId: row.key_id };
+}
+
+/** Written once, 0600, by the first server start of the data folder. A file that is there is left alone. */
+async function ensureAdminKey(context: AppContext, caller: Caller): Promise<void> {
+  const path = join(context.loaded.dataDir, "admin.key");
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  mkdirSync(context.loaded.dataDir, { recursive: true, mode: 0o700 });
+  const { key } = await createKey(context, caller, { name: "admin", principal: caller.principal, roles: ["admin"], scopes: [] });
+  const handle = openSync(path, "wx", 0o600);
+  try {
+    writeSync(handle, `${key}\n`);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,5 @@
+export * from "./executions.ts";
+export * from "./keys.ts";
+export * from "./logs.ts";
+export * from "./traces.ts";
+export * from "./workflows.ts";

@@ -1,0 +1,190 @@
+// Verbs on workflows: apply, list, show, switch, delete.
+import { fail, isCoded, type JsonObject, limits, sha256Hex, toIso } from "../../base/index.ts";
+import {
+  type Applied, type Caller, type Diagnostic, findCoreAction, hasErrors, type RevisionDetail, type RevisionList, type Validation, type Workflow,
+  type WorkflowDefinition, type WorkflowItem, type WorkflowList,
+} from "../../model/index.ts";
+import type { RowOf } from "../../storage/index.ts";
+import { readBlob } from "../../trace/index.ts";
+import { parseWorkflow, unavailableParts } from "../../workflow/index.ts";
+import { type AppContext, systemEvent, systemOpens } from "../context.ts";
+import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
+import type { ApplyRequest, Page } from "../facade.ts";
+
+type Row = RowOf<"workflows">;
+
+export async function listWorkflows(context: AppContext, query: Page & { enabled?: boolean; label?: string }): Promise<WorkflowList> {
+  const size = pageSize(query.limit);
+  const selection: Parameters<typeof context.store.listWorkflows>[0] = { limit: size + 1 };
+  if (query.enabled !== undefined) selection.enabled = query.enabled;
+  if (query.label !== undefined) selection.label = parseLabel(query.label);
+  if (query.cursor !== undefined) selection.afterId = String(readCursor(query.cursor, ["string"])[0]);
+  const rows = await context.store.listWorkflows(selection);
+  const page = rows.slice(0, size);
+  const last = page.at(-1);
+  return { workflows: page.map(toItem), nextCursor: rows.length > size && last !== undefined ? writeCursor([last.id]) : null };
+}
+
+export async function getWorkflow(context: AppContext, id: string): Promise<Workflow> {
+  const row = await requireWorkflow(context, id, "show");
+  const { plan } = await context.engine.plans.load(id, row.revision);
+  return { ...toHead(row, plan.definition), definition: plan.definition, source: await readSource(context, row.sha256) };
+}
+
+export async function listRevisions(context: AppContext, id: string, page: Page): Promise<RevisionList> {
+  const row = await requireWorkflow(context, id, "show");
+  const size = pageSize(page.limit);
+  const before = page.cursor === undefined ? {} : { beforeRevision: Number(readCursor(page.cursor, ["number"])[0]) };
+  const rows = await context.store.listRevisions({ workflow: id, limit: size + 1, ...before });
+  const shown = rows.slice(0, size);
+  const last = shown.at(-1);
+  return { revisions: shown.map((found) => toRevision(found, row)), nextCursor: rows.length > size && last !== undefined ? writeCursor([last.revision]) : null };
+}
+
+export async function getRevision(context: AppContext, id: string, revision: number): Promise<RevisionDetail> {
+  const row = await requireWorkflow(context, id, "show");
+  const { plan, row: found } = await context.engine.plans.load(id, revision);
+  return { ...toRevision(found, row), folder: found.folder, definition: plan.definition, source: await readSource(context, found.sha256) };
+}
+
+export async function setWorkflowEnabled(context: AppContext, caller: Caller, change: { id: string; enabled: boolean }): Promise<Workflow> {
+  const row = await requireWorkflow(context, change.id, change.enabled ? "enable" : "disable");
+  if ((row.enabled === 1) !== change.enabled) {
+    const type = change.enabled ? "trace.workflow.enabled" : "trace.workflow.disabled";
+    await context.session.ensure();
+    await context.ledger.commit({ events: [systemEvent(context, caller, { type, payload: { workflow: change.id } })], opens: systemOpens(context) });
+  }
+  return getWorkflow(context, change.id);
+}
+
+export async function deleteWorkflow(context: AppContext, caller: Caller, id: string): Promise<void> {
+  await requireWorkflow(context, id, "delete");
+  await context.session.ensure();
+  await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.workflow.deleted", payload: { workflow: id } })], opens: systemOpens(context) });
+}
+
+export function validateWorkflow(request: { source: string; file: string; hasFolder: boolean }): Validation {
+  const { definition, diagnostics } = parseWorkflow(request.source, { file: request.file, hasFolder: request.hasFolder, findAction: findCoreAction });
+  const all = definition === null ? diagnostics : [...diagnostics, ...unavailableWarnings(definition, request.file)];
+  return { valid: !hasErrors(all), diagnostics: all };
+}
+
+/** Stores a revision and makes it current. Concurrent applies of one workflow are tried again on what the other left. */
+export async function applyWorkflow(context: AppContext, caller: Caller, request: ApplyRequest): Promise<{ created: boolean; applied: Applied }> {
+  const { definition, warnings } = checkSource(request, request.id);
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await applyOnce(context, caller, { request, definition, warnings });
+    } catch (cause) {
+      if (attempt >= 5 || !(isCoded(cause, "ALREADY_EXISTS") || isCoded(cause, "FOLD_FAILED"))) throw cause;
+    }
+  }
+}
+
+/** Parses for apply and run. @throws WORKFLOW_INVALID with all diagnostics, TOO_LARGE */
+export function checkSource(request: { source: string; file: string; folder: string | null }, expectId: string | null): { definition: WorkflowDefinition; warnings: Diagnostic[] } {
+  const options = { file: request.file, hasFolder: request.folder !== null, findAction: findCoreAction };
+  const { definition, diagnostics } = parseWorkflow(request.source, expectId === null ? options : { ...options, expectId });
+  if (definition === null) {
+    const count = diagnostics.filter((found) => found.severity === "error").length;
+    throw fail("WORKFLOW_INVALID", `Cannot use workflow "${request.file}": ${count} error${count === 1 ? "" : "s"}`, { details: { diagnostics } });
+  }
+  return { definition, warnings: [...diagnostics, ...unavailableWarnings(definition, request.file)].slice(0, limits.diagnosticsMax) };
+}
+
+type ApplyWork = { request: ApplyRequest; definition: WorkflowDefinition; warnings: Diagnostic[] };
+
+async function applyOnce(context: AppContext, caller: Caller, work: ApplyWork): Promise<{ created: boolean; applied: Applied }> {
+  const { request, definition, warnings } = work;
+  const row = await context.store.findWorkflow(request.id);
+  const stored = await storeRevision(context, { id: request.id, source: request.source, folder: request.folder });
+  const changed = row === null || row.sha256 !== stored.sha256 || row.folder !== request.folder;
+  const wanted = request.enabled ?? (changed ? definition.enabled : row.enabled === 1);
+  const isSame = row !== null && !changed && row.armed === 1 && (row.enabled === 1) === wanted;
+  const now = context.clock.now();
+  if (!isSame && request.dryRun !== true) {
+    const payload = appliedPayload(definition, { ...stored, folder: request.folder, enabled: wanted, current: true, armed: true, isNewWorkflow: row === null });
+    await commitApplied(context, caller, { payload, stored, source: request.source });
+  }
+  const head = {
+    id: request.id, name: definition.name, description: definition.description, labels: JSON.stringify(definition.labels), enabled: wanted ? 1 : 0, armed: 1,
+    revision: isSame ? row.revision : stored.revision, sha256: stored.sha256, folder: request.folder, created_at: row?.created_at ?? now, updated_at: isSame ? row.updated_at : now,
+  };
+  const current = request.dryRun === true ? head : ((await context.store.findWorkflow(request.id)) ?? head);
+  return { created: row === null, applied: { ...toHead(current, definition), changed, warnings } };
+}
+
+export type StoredRevision = { sha256: string; revision: number; isNew: boolean };
+
+/** Finds the revision of a text, or the number it gets. A folder of its own makes the same text another revision. */
+export async function storeRevision(context: AppContext, text: { id: string; source: string; folder: string | null }): Promise<StoredRevision> {
+  const sha256 = sha256Hex(text.source);
+  const same = await context.store.findRevisionBySha(text.id, sha256);
+  if (same !== null && same.folder === text.folder) return { sha256, revision: same.revision, isNew: false };
+  const [newest] = await context.store.listRevisions({ workflow: text.id, limit: 1 });
+  return { sha256, revision: (newest?.revision ?? 0) + 1, isNew: true };
+}
+
+export function appliedPayload(
+  definition: WorkflowDefinition,
+  state: StoredRevision & { folder: string | null; enabled: boolean; current: boolean; armed: boolean; isNewWorkflow: boolean },
+): JsonObject {
+  return {
+    workflow: definition.id, revision: state.revision, sha256: state.sha256, enabled: state.enabled, current: state.current, armed: state.armed, folder: state.folder,
+    new_revision: state.isNew, new_workflow: state.isNewWorkflow, name: definition.name, description: definition.description, labels: definition.labels,
+  };
+}
+
+/** Writes `trace.workflow.applied` with the source as its artifact. */
+export async function commitApplied(context: AppContext, caller: Caller, what: { payload: JsonObject; stored: StoredRevision; source: string }): Promise<void> {
+  const { sha256 } = what.stored;
+  const contentType = what.source.trimStart().startsWith("{") ? "application/json" : "application/yaml";
+  const artifacts = [{ name: "source", uri: `artifact:${sha256}`, sha256, content_type: contentType }];
+  await context.session.ensure();
+  await context.ledger.commit({
+    events: [systemEvent(context, caller, { type: "trace.workflow.applied", payload: what.payload, artifacts })],
+    opens: systemOpens(context),
+    blobs: [{ sha256, bytes: new TextEncoder().encode(what.source), contentType }],
+  });
+}
+
+/** @throws WORKFLOW_NOT_FOUND */
+export async function requireWorkflow(context: AppContext, id: string, verb: string): Promise<Row> {
+  const row = await context.store.findWorkflow(id);
+  if (row !== null) return row;
+  throw fail("WORKFLOW_NOT_FOUND", `Cannot ${verb} workflow "${id}": no such workflow`, { hint: "`workflow list` shows those that are there." });
+}
+
+async function readSource(context: AppContext, sha256: string): Promise<string> {
+  return new TextDecoder().decode(await readBlob(context.store, sha256));
+}
+
+function toItem(row: Row): WorkflowItem {
+  return {
+    id: row.id, name: row.name, enabled: row.enabled === 1, armed: row.armed === 1, revision: row.revision, sha256: row.sha256,
+    createdAt: toIso(row.created_at), updatedAt: toIso(row.updated_at),
+  };
+}
+
+function toHead(row: Row, definition: WorkflowDefinition) {
+  return {
+    ...toItem(row),
+    description: row.description,
+    labels: JSON.parse(row.labels) as Record<string, string>,
+    folder: row.folder,
+    // Triggers are checked and shown; they fire with a later version, and say so by having no next time.
+    triggers: definition.triggers.map((trigger) => ({ id: trigger.id, type: trigger.type, next: null })),
+  };
+}
+
+function toRevision(found: RowOf<"revisions">, current: Row) {
+  return { revision: found.revision, sha256: found.sha256, current: found.revision === current.revision, createdAt: toIso(found.created_at), by: found.by };
+}
+
+function unavailableWarnings(definition: WorkflowDefinition, file: string): Diagnostic[] {
+  const place = { severity: "warning" as const, code: "NOT_AVAILABLE_YET" as const, file, line: 1, column: 1 };
+  const found: Diagnostic[] = unavailableParts(definition).map((part) => ({ ...place, path: part.path, message: `${part.what} is checked, but cannot be run by this version yet` }));
+  if (definition.triggers.length > 0) found.push({ ...place, path: "triggers", message: "Triggers are checked and stored, but do not fire in this version yet" });
+  return found;
+}
+

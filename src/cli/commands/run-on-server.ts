@@ -1,0 +1,78 @@
+// run on a server: a file is applied there first; --wait follows the execution to its end.
+import { isCoded, type JsonObject, sha256Hex } from "../../base/index.ts";
+import type { Facade } from "../../app/index.ts";
+import type { Workflow, WorkflowDefinition } from "../../model/index.ts";
+import type { CliContext } from "../context.ts";
+import { followExecution } from "../progress/follow-execution.ts";
+import { openProgressView } from "../progress/progress-view.ts";
+import { reportEnd } from "../progress/report-end.ts";
+import { signalExits } from "../signal-exits.ts";
+import type { SourceFile } from "../source-file.ts";
+import { parseInputText } from "../../workflow/index.ts";
+import { requireDefinition } from "../workflow-source.ts";
+
+export type ServerRun = { target: string; source: SourceFile | null; inputTexts: Record<string, string>; inputs: JsonObject; wait: boolean };
+
+export async function runOnServer(context: CliContext, run: ServerRun): Promise<number> {
+  const { facade } = await context.connect();
+  const id = run.source === null ? run.target : await applySource(context, facade, run.source);
+  const workflow = await facade.getWorkflow(id);
+  // Its text says how inputs are read and which tasks there are.
+  const definition = requireDefinition(context, { file: id, source: workflow.source, folder: workflow.folder }, "run");
+  const inputs = { ...run.inputs };
+  for (const [name, text] of Object.entries(run.inputTexts)) inputs[name] = parseInputText(definition, name, text);
+  const { started } = await facade.startExecution({ workflow: id, inputs, revision: workflow.revision });
+  if (!run.wait) {
+    if (context.common.json) context.printJson(started);
+    else context.print(`${started.executionId}\n`);
+    context.note(`Started; watch it with: ${context.program} execution watch ${started.executionId}`);
+    return 0;
+  }
+  return await waitForEnd(context, facade, { executionId: started.executionId, definition });
+}
+
+// The routes know no revision that is not current, so a file becomes the current one there; stderr says so.
+async function applySource(context: CliContext, facade: Facade, source: SourceFile): Promise<string> {
+  const { id } = requireDefinition(context, source, "run");
+  const present = await findWorkflow(facade, id);
+  if (present?.sha256 === sha256Hex(source.source)) return id;
+  const { applied } = await facade.applyWorkflow({ id, source: source.source, folder: source.folder, file: source.file });
+  context.note(`Applied ${id} as revision ${applied.revision} on the server.`);
+  return id;
+}
+
+async function findWorkflow(facade: Facade, id: string): Promise<Workflow | null> {
+  try {
+    return await facade.getWorkflow(id);
+  } catch (thrown) {
+    if (isCoded(thrown, "WORKFLOW_NOT_FOUND")) return null;
+    throw thrown;
+  }
+}
+
+type Wait = { executionId: string; definition: WorkflowDefinition };
+
+async function waitForEnd(context: CliContext, facade: Facade, { executionId, definition }: Wait): Promise<number> {
+  const view = await openProgressView(context, { title: `${definition.id}  ${executionId}`, taskIds: definition.tasks.map((task) => task.id) });
+  const stop = new AbortController();
+  let exit: number | null = null;
+  const release = context.io.onSignal((signal) => {
+    if (exit !== null) return stop.abort();
+    exit = signalExits[signal];
+    view.note("Cancelling; Ctrl-C again stops waiting for it.");
+    facade.cancelExecution(executionId).catch((thrown: unknown) => {
+      context.printError(thrown);
+      stop.abort();
+    });
+  });
+  try {
+    const ended = await followExecution({ facade, executionId, view, signal: stop.signal });
+    view.end();
+    if (stop.signal.aborted) return exit ?? 1;
+    const code = await reportEnd(context, facade, ended);
+    return exit ?? code;
+  } finally {
+    view.end();
+    release();
+  }
+}

@@ -1,0 +1,129 @@
+// run FILE|ID: where it runs (engine.md, One-shot), and how signals end it.
+import { fail, limits, parseDuration } from "../../base/index.ts";
+import type { OneShotRequest } from "../../app/index.ts";
+import { findNamedServer, findServer, openStore } from "../connect.ts";
+import type { CliContext } from "../context.ts";
+import { parsePairs, readInputsFile } from "../option-values.ts";
+import { reportEnd } from "../progress/report-end.ts";
+import { openProgressView, type ProgressView } from "../progress/progress-view.ts";
+import { signalExits } from "../signal-exits.ts";
+import { namesFile, readSource } from "../source-file.ts";
+
+export type RunValues = {
+  target: string; input: string[]; inputs: string | null; wait: boolean; timeout: string | null; keepWorkspace: boolean;
+  allowNetwork: string[]; allowRead: string[]; allowWrite: string[]; allowEnv: string[]; allowRun: boolean; learn: boolean;
+};
+
+export async function runWorkflow(context: CliContext, values: RunValues): Promise<number> {
+  refuseLater(values);
+  const timeoutMs = parseTimeout(values.timeout);
+  const inputTexts = parsePairs("--input", values.input);
+  const isFile = namesFile(context, values.target);
+  if (values.target === "-" && values.inputs === "-") throw fail("USAGE", "Cannot read both the workflow and its inputs from stdin");
+  const source = isFile ? readSource(context, values.target) : null;
+  const inputs = await readInputsFile(context, values.inputs);
+  const loaded = await context.loadConfig();
+  const server = isFile ? findNamedServer(context, loaded) : findServer(context, loaded);
+  if (server !== null) {
+    if (timeoutMs !== null || values.keepWorkspace) throw fail("USAGE", "Cannot use --timeout or --keep-workspace on a server: they are for runs in this process");
+    const { runOnServer } = await import("./run-on-server.ts");
+    return await runOnServer(context, { target: values.target, source, inputTexts, inputs, wait: values.wait || isFile });
+  }
+  const from = source === null ? { workflow: values.target } : source;
+  return await runHere(context, { from, inputTexts, inputs, timeoutMs, keepWorkspace: values.keepWorkspace });
+}
+
+function refuseLater(values: RunValues): void {
+  const given = values.learn || values.allowRun || [values.allowNetwork, values.allowRead, values.allowWrite, values.allowEnv].some((list) => list.length > 0);
+  if (given)
+    throw fail("NOT_AVAILABLE_YET", "Cannot widen permissions from the command line: this version does not have it yet", { hint: "Write the grant into the workflow's permissions." });
+}
+
+function parseTimeout(text: string | null): number | null {
+  if (text === null) return null;
+  const ms = parseDuration(text);
+  if (ms === null || ms <= 0 || ms > limits.durationMsMax) throw fail("USAGE", `Cannot use --timeout "${text}": not a duration such as 30s or 5m`);
+  return ms;
+}
+
+type HereRequest = Omit<OneShotRequest, "onProgress" | "onNote">;
+
+async function runHere(context: CliContext, request: HereRequest): Promise<number> {
+  const app = await openStore(context, "oneShot");
+  // Progress that comes before the view is open (it needs the task list) is kept.
+  let view: ProgressView | null = null;
+  const early: ((open: ProgressView) => void)[] = [];
+  const show = (action: (open: ProgressView) => void) => (view === null ? void early.push(action) : action(view));
+  let isWaitingForPerson = false;
+  const interrupt = watchSignals(context);
+  try {
+    const shot = await app.runOneShot({
+      ...request,
+      onProgress: (progress) => {
+        isWaitingForPerson = progress.kind === "execution" ? progress.reason === "APPROVAL_PENDING" : isWaitingForPerson;
+        show((open) => open.update(progress));
+        if (progress.kind === "task" && progress.reason === "APPROVAL_PENDING") show((open) => open.note(approvalNote(context, progress.taskId)));
+      },
+      onNote: (text) => show((open) => open.note(text)),
+    });
+    const opened = await openProgressView(context, { title: `${titleOf(request)}  ${shot.executionId}`, taskIds: shot.taskIds });
+    view = opened;
+    for (const action of early.splice(0)) action(opened);
+    const left = interrupt.start({
+      first: (signal) => {
+        if (isWaitingForPerson) return "leave";
+        opened.note(signal === "SIGINT" ? "Cancelling; Ctrl-C again ends it at once." : "Cancelling.");
+        void shot.cancel();
+        return "wait";
+      },
+      second: () => shot.kill(),
+    });
+    const ended = await Promise.race([shot.done, left]);
+    opened.end();
+    if (ended === null) {
+      context.note(`Execution ${shot.executionId} is left as it is.`);
+      return interrupt.exitCode() ?? 1;
+    }
+    const exit = await reportEnd(context, app.facade(app.localCaller()), ended);
+    return interrupt.exitCode() ?? exit;
+  } finally {
+    view?.end();
+    interrupt.release();
+  }
+}
+
+const titleOf = ({ from }: HereRequest) => ("workflow" in from ? from.workflow : from.file);
+
+function approvalNote(context: CliContext, taskId: string): string {
+  return `Task ${taskId} waits for an approval: ${context.program} approval list`;
+}
+
+type Reaction = { first: (signal: "SIGINT" | "SIGTERM") => "wait" | "leave"; second: () => void };
+
+// The first signal asks, the second ends. A signal that comes before there is anything to cancel counts as the first.
+function watchSignals(context: CliContext) {
+  const left = Promise.withResolvers<null>();
+  let exit: number | null = null;
+  let pending: "SIGINT" | "SIGTERM" | null = null;
+  let reaction: Reaction | null = null;
+  const release = context.io.onSignal((signal) => {
+    if (exit !== null) {
+      reaction?.second();
+      left.resolve(null);
+      return;
+    }
+    exit = signalExits[signal];
+    if (reaction === null) pending = signal;
+    else if (reaction.first(signal) === "leave") left.resolve(null);
+  });
+  return {
+    /** Null once the command is to end without the execution's end. */
+    start(to: Reaction): Promise<null> {
+      reaction = to;
+      if (pending !== null && to.first(pending) === "leave") left.resolve(null);
+      return left.promise;
+    },
+    exitCode: () => exit,
+    release,
+  };
+}

@@ -1,0 +1,76 @@
+// Where a command acts (cli.md): on the server that is named, else on the running one of the data folder, else on the store in this process.
+import type { App, Facade } from "../app/index.ts";
+import { fail } from "../base/index.ts";
+import { type LoadedConfig, readServerFile } from "../config/index.ts";
+import type { CliContext } from "./context.ts";
+import { findAdminKey } from "./remote/admin-key.ts";
+import type { RemoteServer } from "./remote/http-client.ts";
+
+export type Connection = {
+  facade: Facade;
+  loaded: LoadedConfig;
+  /** Null when the store is open in this process. */
+  server: RemoteServer | null;
+  close(): Promise<void>;
+};
+
+/** Opens what the command acts on; `context.connect` closes it at the end. @throws UNAUTHORIZED, CONFIG_INVALID, STORE_UNAVAILABLE */
+export async function connect(context: CliContext): Promise<Connection> {
+  const loaded = await context.loadConfig();
+  const server = findServer(context, loaded);
+  if (server !== null) return await connectRemote(loaded, server);
+  const { openApp } = await import("../app/index.ts");
+  const app = await openApp({ loaded, mode: "command" });
+  return { facade: app.facade(app.localCaller()), loaded, server: null, close: () => app.close() };
+}
+
+async function connectRemote(loaded: LoadedConfig, server: RemoteServer): Promise<Connection> {
+  const { createRemoteFacade } = await import("./remote/remote-facade.ts");
+  return { facade: createRemoteFacade(server), loaded, server, close: async () => {} };
+}
+
+/** The server that flags or environment name, else the running one of this data folder; null when there is neither. */
+export function findServer(context: CliContext, loaded: LoadedConfig): RemoteServer | null {
+  return findNamedServer(context, loaded) ?? findLocalServer(context, loaded);
+}
+
+/** Only the server that `--server` or AUTOKESTRA_SERVER_URL names. @throws USAGE when that is no URL */
+export function findNamedServer(context: CliContext, loaded: LoadedConfig): RemoteServer | null {
+  const given = context.common.server ?? loaded.serverUrl;
+  if (given === null || given === "") return null;
+  const url = parseServerUrl(given);
+  const key = context.common.apiKey ?? loaded.apiKey;
+  if (key !== null && key !== "") return { url, key };
+  const local = readServerFile(loaded.dataDir);
+  return { url, key: local !== null && isSamePlace(url, local.url) ? findAdminKey(loaded.dataDir) : null };
+}
+
+function findLocalServer(context: CliContext, loaded: LoadedConfig): RemoteServer | null {
+  const local = readServerFile(loaded.dataDir);
+  if (local === null) return null;
+  return { url: parseServerUrl(local.url), key: context.common.apiKey ?? loaded.apiKey ?? findAdminKey(loaded.dataDir) };
+}
+
+function parseServerUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:") || url.username !== "")
+    throw fail("USAGE", `Cannot use the server "${text}": not an http or https URL`, { hint: "Write it like http://127.0.0.1:7433" });
+  return url.href.replace(/\/+$/, "");
+}
+
+const loopback = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+function isSamePlace(one: string, other: string): boolean {
+  const [a, b] = [new URL(one), new URL(other)];
+  const sameHost = a.hostname === b.hostname || (loopback.has(a.hostname) && loopback.has(b.hostname));
+  return a.protocol === b.protocol && sameHost && a.port === b.port;
+}
+
+/** Opens the store in this process, for work that never goes to a server. */
+export async function openStore(context: CliContext, mode: "command" | "oneShot"): Promise<App> {
+  const loaded = await context.loadConfig();
+  const { openApp } = await import("../app/index.ts");
+  const app = await openApp({ loaded, mode });
+  context.onEnd(() => app.close());
+  return app;
+}

@@ -1,0 +1,75 @@
+// The CLI's hold on the process: streams, terminal, signals. Tests pass another one.
+import { readFileSync, writeSync } from "node:fs";
+import { isatty } from "node:tty";
+import { environment } from "../config/index.ts";
+
+export type SignalName = "SIGINT" | "SIGTERM";
+
+export type CliIo = {
+  cwd: string;
+  env: Readonly<Record<string, string | undefined>>;
+  stdout(text: string): void;
+  stderr(text: string): void;
+  stdoutIsTty: boolean;
+  stderrIsTty: boolean;
+  /** Width of the terminal, null when there is none. */
+  columns(): number | null;
+  rows(): number | null;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  readStdin(): string;
+  /** Calls the handler for every signal until the returned function is called. */
+  onSignal(handler: (signal: SignalName) => void): () => void;
+};
+
+/** Thrown by a write when the reader has gone (`workflow … | head`). */
+export const brokenPipe = Symbol("broken pipe");
+
+// Written at once: what was printed is out whatever ends the process next. A full pipe that does not block is waited for.
+function writeAll(fd: number, text: string): void {
+  let rest = Buffer.from(text, "utf8");
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (thrown) {
+      const code = (thrown as { code?: string }).code;
+      if (code === "EPIPE") throw brokenPipe;
+      if (code !== "EAGAIN") throw thrown;
+      Atomics.wait(pause, 0, 0, 2);
+    }
+  }
+}
+
+/** The real process. */
+export function processIo(): CliIo {
+  return {
+    cwd: process.cwd(),
+    env: environment(),
+    stdout: (text) => writeAll(1, text),
+    stderr: (text) => {
+      try {
+        writeAll(2, text);
+      } catch (thrown) {
+        // Nobody reads the notes: no reason to stop the work.
+        if (thrown !== brokenPipe) throw thrown;
+      }
+    },
+    stdoutIsTty: isatty(1),
+    stderrIsTty: isatty(2),
+    columns: () => (isatty(2) ? process.stderr.columns : isatty(1) ? process.stdout.columns : null) || null,
+    rows: () => (isatty(2) ? process.stderr.rows : null) || null,
+    now: () => Date.now(),
+    readStdin: () => readFileSync(0, "utf8"),
+    onSignal(handler) {
+      const onInt = () => handler("SIGINT");
+      const onTerm = () => handler("SIGTERM");
+      process.on("SIGINT", onInt);
+      process.on("SIGTERM", onTerm);
+      return () => {
+        process.off("SIGINT", onInt);
+        process.off("SIGTERM", onTerm);
+      };
+    },
+  };
+}

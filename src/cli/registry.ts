@@ -1,0 +1,10 @@
+// Every command of the program, in the order in which help shows them.
+import type { CommandSpec } from "./command.ts";
+import { authorSpecs } from "./specs/author-specs.ts";
+import { executionSpecs } from "./specs/execution-specs.ts";
+import { laterSpecs } from "./specs/later-specs.ts";
+import { recordSpecs } from "./specs/record-specs.ts";
+import { serverSpecs } from "./specs/server-specs.ts";
+import { workflowSpecs } from "./specs/workflow-specs.ts";
+
+export const commandSpecs: readonly CommandSpec[] = [...workflowSpecs, ...executionSpecs, ...authorSpecs, ...serverSpecs, ...recordSpecs, ...laterSpecs];

@@ -1,0 +1,102 @@
+// The facade over HTTP: each verb is a line that says method, path, query and body (http-api.md). Streams resume by themselves.
+import { isObject, toIso } from "../../base/index.ts";
+import type { ApplyRequest, EventPage, EventQuery, EventStreamQuery, ExecutionQuery, Facade, LogQuery, LogStreamQuery, StartAnswer, StartRequest } from "../../app/index.ts";
+import type { Applied, Execution, LogItem, Started } from "../../model/index.ts";
+import { type Call, readJson, type RemoteServer, route, send } from "./http-client.ts";
+import { rawArrayItems } from "./raw-items.ts";
+import { streamServerEvents } from "./sse.ts";
+
+/** Every verb of the facade, asked of one server with one key. */
+export function createRemoteFacade(server: RemoteServer): Facade {
+  const ask = async <T>(call: Call): Promise<T> => readJson<T>(server, await send(server, call));
+  return {
+    status: () => ask({ method: "GET", path: "/api/v1/status" }),
+
+    listWorkflows: (query) => ask({ method: "GET", path: "/api/v1/workflows", query }),
+    getWorkflow: (id) => ask({ method: "GET", path: route`/api/v1/workflows/${id}` }),
+    listRevisions: (id, query) => ask({ method: "GET", path: route`/api/v1/workflows/${id}/revisions`, query }),
+    getRevision: (id, revision) => ask({ method: "GET", path: route`/api/v1/workflows/${id}/revisions/${revision}` }),
+    applyWorkflow: (request) => applyRemote(server, request),
+    setWorkflowEnabled: (id, enabled) => ask({ method: "PATCH", path: route`/api/v1/workflows/${id}`, body: { enabled } }),
+    deleteWorkflow: async (id) => void (await send(server, { method: "DELETE", path: route`/api/v1/workflows/${id}` })),
+    validateWorkflow: ({ source }) => ask({ method: "POST", path: "/api/v1/workflows/validate", body: source, contentType: sourceType(source) }),
+
+    startExecution: (request) => startRemote(server, request),
+    listExecutions: (query) => ask({ method: "GET", path: "/api/v1/executions", query: executionQuery(query) }),
+    getExecution: ({ id, include }) => ask({ method: "GET", path: route`/api/v1/executions/${id}`, query: { include } }),
+    listTaskRuns: ({ executionId, ...query }) => ask({ method: "GET", path: route`/api/v1/executions/${executionId}/tasks`, query }),
+    listLogs: (query) => ask({ method: "GET", path: route`/api/v1/executions/${query.executionId}/logs`, query: logQuery(query) }),
+    streamLogs: (query, signal) => streamRemoteLogs(server, query, signal),
+    cancelExecution: async (id) => {
+      const response = await send(server, { method: "POST", path: route`/api/v1/executions/${id}/cancel` });
+      return { already: response.status === 200, started: await readJson<Started>(server, response) };
+    },
+
+    listTraces: (query) => ask({ method: "GET", path: "/v1/traces", query }),
+    listEvents: (query) => listRemoteEvents(server, query),
+    streamEvents: (query, signal) => streamRemoteEvents(server, query, signal),
+
+    createKey: (body) => ask({ method: "POST", path: "/api/v1/keys", body }),
+    listKeys: (query) => ask({ method: "GET", path: "/api/v1/keys", query }),
+    revokeKey: (id) => ask({ method: "DELETE", path: route`/api/v1/keys/${id}` }),
+  };
+}
+
+const isoOf = (at: number | undefined) => (at === undefined ? undefined : toIso(at));
+const executionQuery = (query: ExecutionQuery) => ({ ...query, since: isoOf(query.since), until: isoOf(query.until) });
+const logQuery = (query: LogQuery) => ({ ...query, executionId: undefined, since: isoOf(query.since) });
+
+// JSON documents are YAML too, but the server keeps the bytes either way; the type says which parser's positions to give.
+function sourceType(source: string): string {
+  return source.trimStart().startsWith("{") ? "application/json" : "application/yaml";
+}
+
+async function applyRemote(server: RemoteServer, request: ApplyRequest): Promise<{ created: boolean; applied: Applied }> {
+  const response = await send(server, {
+    method: "PUT",
+    path: route`/api/v1/workflows/${request.id}`,
+    query: { folder: request.folder, enabled: request.enabled, dryRun: request.dryRun === true ? true : undefined },
+    body: request.source,
+    contentType: sourceType(request.source),
+  });
+  return { created: response.status === 201, applied: await readJson<Applied>(server, response) };
+}
+
+async function startRemote(server: RemoteServer, { workflow, waitMs, idempotencyKey, ...body }: StartRequest): Promise<StartAnswer> {
+  const response = await send(server, {
+    method: "POST",
+    path: route`/api/v1/workflows/${workflow}/executions`,
+    query: { wait: waitMs === undefined ? undefined : `${waitMs}ms` },
+    body,
+    headers: idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey },
+  });
+  const answer = await readJson<Started | Execution>(server, response);
+  if (!("execution" in answer)) return { started: answer, execution: null };
+  return { started: { executionId: answer.execution.executionId, state: answer.execution.state }, execution: answer };
+}
+
+async function* streamRemoteLogs(server: RemoteServer, query: LogStreamQuery, signal: AbortSignal): AsyncGenerator<LogItem> {
+  const { executionId, sinceId, since, ...filter } = query;
+  const path = route`/api/v1/executions/${executionId}/logs/stream`;
+  const headers: Record<string, string> = sinceId === undefined ? {} : { "last-event-id": String(sinceId) };
+  for await (const event of streamServerEvents(server, { method: "GET", path, query: { ...filter, since: isoOf(since) }, headers }, signal)) {
+    if (event.event === "end") return;
+    const item: unknown = JSON.parse(event.data);
+    if (isObject(item) && "message" in item) yield item as LogItem;
+  }
+}
+
+async function listRemoteEvents(server: RemoteServer, { traceId, sinceSequence, eventType, ...query }: EventQuery): Promise<EventPage> {
+  const path = route`/v1/traces/${traceId}/events`;
+  const response = await send(server, { method: "GET", path, query: { ...query, event_type: eventType, since_sequence: sinceSequence } });
+  const text = await response.clone().text();
+  const page = await readJson<{ trace_id: string; total_count: number; has_more: boolean }>(server, response);
+  return { traceId: page.trace_id, events: rawArrayItems(text, "events"), totalCount: page.total_count, hasMore: page.has_more };
+}
+
+async function* streamRemoteEvents(server: RemoteServer, query: EventStreamQuery, signal: AbortSignal): AsyncGenerator<{ seq: number; text: string }> {
+  const { traceId, severity, eventType, sinceSeq, sinceSequence } = query;
+  const path = traceId === null ? "/v1/traces/stream" : route`/v1/traces/${traceId}/stream`;
+  const call: Call = { method: "GET", path, query: { severity, event_type: eventType, since_seq: sinceSeq, since_sequence: sinceSequence } };
+  for await (const event of streamServerEvents(server, call, signal)) yield { seq: Number(event.id), text: event.data };
+}

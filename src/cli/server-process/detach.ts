@@ -1,0 +1,63 @@
+// server start --detach: starts this program again in the background, with its log in the data folder, and waits until it is ready.
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fail } from "../../base/index.ts";
+import { type LoadedConfig, readServerFile, type ServerRecord } from "../../config/index.ts";
+import type { CliContext } from "../context.ts";
+import { Ended } from "../failure.ts";
+import { isReady } from "./health.ts";
+
+const pollMs = 20;
+const readyMs = 60_000;
+
+export type StartFlags = { host: string | null; port: string | null };
+
+/** The record of the server that was started. @throws NOT_READY; ends like the server when that ends at once */
+export async function startDetached(context: CliContext, loaded: LoadedConfig, flags: StartFlags): Promise<ServerRecord> {
+  const log = join(loaded.dataDir, "server.log");
+  const fd = openSync(log, "a", 0o600);
+  const before = statSync(log).size;
+  const child = spawn(process.execPath, [...programArgs(), ...startArgs(context, flags)], { cwd: context.io.cwd, detached: true, stdio: ["ignore", fd, fd] });
+  closeSync(fd);
+  const ended = exitOf(child);
+  const deadline = context.io.now() + readyMs;
+  while (context.io.now() < deadline) {
+    const record = readServerFile(loaded.dataDir);
+    if (record !== null && record.pid === child.pid && (await isReady(record.url))) {
+      child.unref();
+      return record;
+    }
+    const code = await Promise.race([ended, pause(pollMs)]);
+    if (code === undefined) continue;
+    context.io.stderr(readFileSync(log).subarray(before).toString("utf8"));
+    throw new Ended(code === 0 ? 1 : code);
+  }
+  throw fail("NOT_READY", `Cannot say that the server is ready: it is not after ${readyMs / 1000} s`, { hint: `See ${log}` });
+}
+
+// A compiled program is its own interpreter; from source the entry file comes first.
+function programArgs(): string[] {
+  return Bun.main.startsWith("/$bunfs/") ? [] : [Bun.main];
+}
+
+function startArgs({ common }: CliContext, { host, port }: StartFlags): string[] {
+  const valued: [string, string | null][] = [["--config", common.config], ["--data", common.data], ["--host", host], ["--port", port]];
+  const switches: [string, boolean][] = [["--json", common.json], ["--verbose", common.verbose]];
+  return [
+    "server", "start", "--no-color",
+    ...valued.flatMap(([name, value]) => (value === null ? [] : [`${name}=${value}`])),
+    ...switches.flatMap(([name, given]) => (given ? [name] : [])),
+  ];
+}
+
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve) => {
+    child.once("exit", (code) => resolve(code ?? 1));
+    child.once("error", () => resolve(1));
+  });
+}
+
+function pause(ms: number): Promise<undefined> {
+  return new Promise((resolve) => void setTimeout(resolve, ms, undefined));
+}

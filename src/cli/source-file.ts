@@ -1,0 +1,66 @@
+// Workflow files as a command line names them: FILE or ID, `-` for stdin, folders of workflows.
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fail } from "../base/index.ts";
+import type { CliContext } from "./context.ts";
+
+export type SourceFile = {
+  /** As it was given, for messages. */
+  file: string;
+  source: string;
+  /** Absolute folder with links resolved, null for stdin. */
+  folder: string | null;
+};
+
+const extension = /\.(ya?ml|json)$/i;
+
+/** Whether FILE|ID names a file (cli.md, run). */
+export function namesFile(context: CliContext, target: string): boolean {
+  return target === "-" || target.includes("/") || extension.test(target) || existsSync(resolve(context.io.cwd, target));
+}
+
+/** The text of a file, or of stdin for `-`. @throws FILE_NOT_FOUND */
+export function readInput(context: CliContext, file: string): string {
+  try {
+    return file === "-" ? context.io.readStdin() : readFileSync(resolve(context.io.cwd, file), "utf8");
+  } catch (cause) {
+    const code = (cause as { code?: string }).code;
+    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : String(code ?? cause);
+    throw fail("FILE_NOT_FOUND", `Cannot read "${file}": ${why}`, { cause });
+  }
+}
+
+/** @throws FILE_NOT_FOUND */
+export function readSource(context: CliContext, file: string): SourceFile {
+  const source = readInput(context, file);
+  if (file === "-") return { file: "<stdin>", source, folder: null };
+  return { file, source, folder: realpathSync(dirname(resolve(context.io.cwd, file))) };
+}
+
+/** Whether a path is a folder. @throws FILE_NOT_FOUND */
+export function isFolder(context: CliContext, path: string): boolean {
+  const found = statSync(resolve(context.io.cwd, path), { throwIfNoEntry: false });
+  if (found === undefined) throw fail("FILE_NOT_FOUND", `Cannot read "${path}": no such file or folder`);
+  return found.isDirectory();
+}
+
+/** Absolute, with links resolved. */
+export function resolveFolder(context: CliContext, path: string): string {
+  return realpathSync(resolve(context.io.cwd, path));
+}
+
+/** The workflow files below a folder, by name; hidden folders and node_modules are left out. */
+export function listWorkflowFiles(context: CliContext, folder: string): string[] {
+  const entries = readdirSync(resolve(context.io.cwd, folder), { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return entries.flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name.startsWith(".") || entry.name === "node_modules" ? [] : listWorkflowFiles(context, path);
+    return extension.test(entry.name) && looksLikeWorkflow(readInput(context, path)) ? [path] : [];
+  });
+}
+
+// By its keys, not by a parse: a workflow with a syntax error is to be reported, not passed over.
+function looksLikeWorkflow(source: string): boolean {
+  const hasKey = (key: string) => new RegExp(`(^|[{,])\\s*["']?${key}["']?\\s*:`, "m").test(source);
+  return hasKey("id") && hasKey("tasks");
+}

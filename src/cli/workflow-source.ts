@@ -1,0 +1,52 @@
+// Files checked in this process, before anything is sent or stored.
+import { fail } from "../base/index.ts";
+import { type Diagnostic, findCoreAction, hasErrors, type WorkflowDefinition } from "../model/index.ts";
+import { parseWorkflow, renderDiagnostics } from "../workflow/index.ts";
+import type { CliContext } from "./context.ts";
+import { hasColor } from "./render/style.ts";
+import { visible } from "./render/visible.ts";
+import type { SourceFile } from "./source-file.ts";
+
+export type CheckedSource = { definition: WorkflowDefinition | null; diagnostics: Diagnostic[]; source: SourceFile };
+export type ParsedSource = { id: string; source: SourceFile };
+
+/** All findings about one file. */
+export function checkSource(source: SourceFile): CheckedSource {
+  const checked = parseWorkflow(source.source, { file: source.file, hasFolder: source.folder !== null, findAction: findCoreAction });
+  return { ...checked, source };
+}
+
+/** Findings with the lines they are about, on stderr. */
+export function noteFindings(context: CliContext, checked: readonly CheckedSource[]): void {
+  const diagnostics = checked.flatMap((one) => one.diagnostics);
+  if (diagnostics.length === 0) return;
+  const sources = new Map(checked.map(({ source }) => [visible(source.file), visible(source.source)]));
+  const shown = diagnostics.map((found) => ({ ...found, file: visible(found.file), message: visible(found.message) }));
+  const colour = hasColor({ isTty: context.io.stderrIsTty, noColorFlag: context.common.noColor, env: context.io.env });
+  context.io.stderr(`${renderDiagnostics(shown, sources, { colour }).trimEnd()}\n`);
+}
+
+/** What is thrown for files with errors; with `--json` the findings are in it, otherwise they were shown before it. */
+export function invalidSources(context: CliContext, checked: readonly CheckedSource[], verb: string): Error {
+  const bad = checked.filter((one) => hasErrors(one.diagnostics));
+  const diagnostics = bad.flatMap((one) => one.diagnostics);
+  const errors = diagnostics.filter((found) => found.severity === "error").length;
+  const files = bad.map(({ source }) => `"${source.file}"`).join(", ");
+  return fail("WORKFLOW_INVALID", `Cannot ${verb} ${files}: ${errors} error${errors === 1 ? "" : "s"}`, context.common.json ? { details: { diagnostics } } : {});
+}
+
+/** The definition of one file. @throws WORKFLOW_INVALID after showing the findings */
+export function requireDefinition(context: CliContext, source: SourceFile, verb: string): WorkflowDefinition {
+  const checked = checkSource(source);
+  if (checked.definition !== null) return checked.definition;
+  if (!context.common.json) noteFindings(context, [checked]);
+  throw invalidSources(context, [checked], verb);
+}
+
+/** Ids of files of which none has errors. @throws WORKFLOW_INVALID */
+export function requireIds(context: CliContext, sources: readonly SourceFile[], verb: string): ParsedSource[] {
+  const checked = sources.map(checkSource);
+  if (!context.common.json) noteFindings(context, checked);
+  if (checked.some((one) => one.definition === null)) throw invalidSources(context, checked, verb);
+  return checked.flatMap(({ definition, source }) => (definition === null ? [] : [{ id: definition.id, source }]));
+}

@@ -1,0 +1,22 @@
+// All routes, by noun.
+import type { Route } from "./route.ts";
+import { executionCommandRoutes } from "./routes/execution-commands.ts";
+import { executionRoutes } from "./routes/executions.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { keyRoutes } from "./routes/keys.ts";
+import { referenceRoutes } from "./routes/reference.ts";
+import { statusRoutes } from "./routes/status.ts";
+import { traceRoutes } from "./routes/traces.ts";
+import { workflowRoutes } from "./routes/workflows.ts";
+
+/** The whole API in the order in which it is documented. */
+export const routes: readonly Route[] = [
+  ...healthRoutes,
+  ...referenceRoutes,
+  ...statusRoutes,
+  ...workflowRoutes,
+  ...executionRoutes,
+  ...executionCommandRoutes,
+  ...keyRoutes,
+  ...traceRoutes,
+];

@@ -1,0 +1,64 @@
+// What can be done to an execution that exists: cancel it now; pause, resume, restart and resolve it once the engine can.
+import { type TSchema, Type } from "@sinclair/typebox";
+import { fail } from "../../base/index.ts";
+import { StartedSchema } from "../../model/index.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { type BodyForm, route, type Route } from "../route.ts";
+import { executionId } from "./path-params.ts";
+
+const tag = "executions";
+const strict = { additionalProperties: false } as const;
+const jsonBody = <B extends TSchema>(schema: B): BodyForm<B> => ({ types: ["application/json"], read: "json", schema });
+const optional = <B extends TSchema>(schema: B): BodyForm<B> => ({ ...jsonBody(schema), optional: true });
+
+const NothingBody = Type.Object({}, strict);
+const RestartBody = Type.Object({ from: Type.Optional(Type.String({ minLength: 1 })) }, strict);
+const ResolveBody = Type.Object(
+  {
+    taskId: Type.String({ minLength: 1 }),
+    itemIndex: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
+    as: Type.Union([Type.Literal("succeeded"), Type.Literal("failed"), Type.Literal("retry")]),
+    output: Type.Optional(Type.Unknown()),
+  },
+  strict,
+);
+const answers = { 202: { means: "It will be done.", schema: StartedSchema }, 200: { means: "It was so already.", schema: StartedSchema } };
+
+type Later = { path: `/api/v1/executions/:id/${string}`; verb: string; body: BodyForm };
+
+const later = ({ path, verb, body }: Later): Route =>
+  route<`/api/v1/executions/:id`, never, TSchema>({
+    method: "POST",
+    path: path as "/api/v1/executions/:id",
+    summary: `${verb} an execution`,
+    tag,
+    scope: "execution:write",
+    params: { id: executionId },
+    body,
+    answers,
+    handler: async ({ facade, params }) => {
+      await facade.getExecution({ id: params.id });
+      throw fail("NOT_AVAILABLE_YET", `Cannot ${verb.toLowerCase()} execution "${params.id}": this version cannot do that yet`);
+    },
+  });
+
+export const executionCommandRoutes: readonly Route[] = [
+  route({
+    method: "POST",
+    path: "/api/v1/executions/:id/cancel",
+    summary: "Cancel an execution",
+    tag,
+    scope: "execution:write",
+    params: { id: executionId },
+    body: optional(NothingBody),
+    answers,
+    handler: async ({ facade, params }) => {
+      const { already, started } = await facade.cancelExecution(params.id);
+      return jsonAnswer(started, already ? 200 : 202);
+    },
+  }),
+  later({ path: "/api/v1/executions/:id/pause", verb: "Pause", body: optional(NothingBody) }),
+  later({ path: "/api/v1/executions/:id/resume", verb: "Resume", body: optional(NothingBody) }),
+  later({ path: "/api/v1/executions/:id/restart", verb: "Restart", body: optional(RestartBody) }),
+  later({ path: "/api/v1/executions/:id/resolve", verb: "Resolve", body: jsonBody(ResolveBody) }),
+];
