@@ -1,0 +1,120 @@
+// One attempt outside the engine: its process, its log, its timeout. It decides nothing; it reports once, when all is over.
+import { kindOf } from "../base/index.ts";
+import { AttemptLog } from "../logs/index.ts";
+import type { LogLine } from "../storage/index.ts";
+import type { DecideContext, TaskStart } from "./decision.ts";
+import type { Machine } from "./machine.ts";
+import type { TaskInvocation, TaskInvoker, TaskOutcome, Timers } from "./ports.ts";
+import type { AttemptEnd } from "./results.ts";
+
+export type AttemptDeps = { timers: Timers; invoker: TaskInvoker; context: () => DecideContext };
+export type AttemptEvents = {
+  /** Lines to store while the attempt runs. */
+  onLogs: (lines: LogLine[]) => void;
+  /** The whole tree is gone; `lines` are those that were not given to `onLogs`. */
+  onEnd: (result: TaskOutcome, end: AttemptEnd, lines: LogLine[]) => void;
+};
+
+const flushLines = 200;
+const flushMs = 100;
+
+export class AttemptRun {
+  readonly #deps: AttemptDeps;
+  readonly #machine: Machine;
+  readonly #start: TaskStart;
+  readonly #events: AttemptEvents;
+  readonly #log: AttemptLog;
+  readonly #over = Promise.withResolvers<void>();
+  #invocation: TaskInvocation | null = null;
+  #timeout: unknown = null;
+  #flush: unknown = null;
+  #isTimedOut = false;
+
+  constructor(deps: AttemptDeps, machine: Machine, start: TaskStart, events: AttemptEvents) {
+    this.#deps = deps;
+    this.#machine = machine;
+    this.#start = start;
+    this.#events = events;
+    this.#log = new AttemptLog({ executionId: machine.header.executionId, task: start.task, itemIndex: null, attempt: start.attempt });
+  }
+
+  /** Resolves when the process tree is gone and the end was reported. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** `isStopped`: a stop came between the decision and now; nothing is spawned. */
+  start(isStopped: boolean): void {
+    const now = this.#now();
+    if (isStopped) return void this.#end({ ok: false, error: { code: "TASK_CANCELLED", kind: "failed", message: "Stopped before it began" }, retryable: false }, now);
+    const { timeoutMs } = this.#start;
+    const deadlineAt = timeoutMs === null ? null : now + timeoutMs;
+    this.#invocation = this.#invoke(deadlineAt);
+    if (deadlineAt !== null) {
+      this.#timeout = this.#deps.timers.set(deadlineAt, () => {
+        this.#isTimedOut = true;
+        this.#invocation?.terminate();
+      });
+    }
+    void this.#invocation.done.then((outcome) => this.#end(outcome, now));
+  }
+
+  terminate(): void {
+    this.#invocation?.terminate();
+  }
+
+  kill(): void {
+    this.#invocation?.kill();
+  }
+
+  #invoke(deadlineAt: number | null): TaskInvocation {
+    const { header, runs } = this.#machine;
+    const { task, attempt, action, inputs, env } = this.#start;
+    return this.#deps.invoker.invoke({
+      executionId: header.executionId,
+      workflow: header.workflow,
+      task,
+      itemIndex: null,
+      attempt,
+      action,
+      inputs,
+      env,
+      workdir: runs.get(task)?.task.definition.workdir ?? null,
+      folder: header.folder,
+      deadlineAt,
+      onLine: (line) => this.#take(line),
+    });
+  }
+
+  #take(line: Parameters<Parameters<TaskInvoker["invoke"]>[0]["onLine"]>[0]): void {
+    this.#log.add({ ...line, time: this.#now() });
+    if (this.#log.pending >= flushLines) this.#flushNow();
+    else this.#flush ??= this.#deps.timers.set(this.#now() + flushMs, () => this.#flushNow());
+  }
+
+  #flushNow(): void {
+    if (this.#flush !== null) this.#deps.timers.clear(this.#flush);
+    this.#flush = null;
+    const lines = this.#log.take();
+    if (lines.length > 0) this.#events.onLogs(lines);
+  }
+
+  #end(outcome: TaskOutcome, startedAt: number): void {
+    if (this.#timeout !== null) this.#deps.timers.clear(this.#timeout);
+    if (this.#flush !== null) this.#deps.timers.clear(this.#flush);
+    const result = this.#isTimedOut ? timedOut(this.#start.timeoutMs ?? 0) : outcome;
+    const log = this.#log.end();
+    const end = { durationMs: Math.max(0, this.#now() - startedAt), logSha256: log.sha256, logLines: log.lines };
+    this.#events.onEnd(result, end, this.#log.take());
+    this.#over.resolve();
+  }
+
+  #now(): number {
+    return this.#deps.context().clock.now();
+  }
+}
+
+function timedOut(timeoutMs: number): TaskOutcome {
+  const message = `The attempt took longer than its timeout of ${timeoutMs} ms; its whole process tree was stopped`;
+  return { ok: false, error: { code: "TASK_TIMEOUT", kind: kindOf("TASK_TIMEOUT"), message }, retryable: true };
+}

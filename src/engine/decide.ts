@@ -1,0 +1,201 @@
+// The pure machine: given an execution's state, which events come next. It starts nothing and writes nothing.
+import { type ErrorBody, fail, type Json, type JsonObject, toIso } from "../base/index.ts";
+import { runEngineAction, envTexts } from "./actions.ts";
+import { type DecideContext, type Decision, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
+import { decideEnd } from "./end.ts";
+import { deadlineOf, isDone, isEnded, type Machine, type TaskRunMachine } from "./machine.ts";
+import { expressionFailure, failureEvent, shapeOutput } from "./results.ts";
+import { scopeOf } from "./scope.ts";
+
+/**
+ * The next step that follows from the state alone, or nothing when it waits for a process, a timer, a place or a person.
+ * Called again after each step was folded; every call decides one task at most, so that a step is small.
+ */
+export function decideNext(machine: Machine, context: DecideContext): Decision {
+  if (isEnded(machine)) return nothing;
+  if (machine.state === "PENDING") return decidePending(machine, context);
+  if (machine.stop?.active === true) return decideStop(machine, context);
+  if (machine.phase === "end") return resumeOr(machine, context, decideEnd(machine, context));
+  const due = dueRun(machine, context.clock.now());
+  if (due !== null) return resumeOr(machine, context, decideDue(machine, context, due));
+  const ready = decideReady(machine, context);
+  if (ready !== null) return resumeOr(machine, context, ready);
+  return decideWaiting(machine, context);
+}
+
+/** A place is free: begin; or a stop hit it before it began. */
+function decidePending(machine: Machine, context: DecideContext): Decision {
+  if (machine.stop === null) return { ...nothing, events: [executionEvent(machine, context, { type: "trace.execution.started", payload: {} })] };
+  const tasks = [...machine.runs.values()].filter((run) => run.state === "PENDING");
+  if (tasks.length > 0) return { ...nothing, events: tasks.map((run) => cancelEvent(machine, context, run)) };
+  return decideEnd(machine, context);
+}
+
+function cancelEvent(machine: Machine, context: DecideContext, run: TaskRunMachine) {
+  const payload = { reason: machine.stop?.reason ?? "USER_CANCELLED", by: machine.stop?.by ?? null };
+  return taskEvent(machine, run, context, { type: "trace.task.cancelled", payload });
+}
+
+/** Once nothing runs any more, everything of the phase that has not ended is cancelled at once; handlers that never run with it. */
+function decideStop(machine: Machine, context: DecideContext): Decision {
+  if (machine.running.size > 0) return nothing;
+  const phase = machine.phase;
+  const open = [...machine.runs.values()].filter((run) => (run.phase ?? "main") === phase && (run.state === "PENDING" || run.state === "WAITING"));
+  return resumeOr(machine, context, { ...nothing, events: open.map((run) => cancelEvent(machine, context, run)) });
+}
+
+/** Something happens while the execution is WAITING: it goes on first. */
+function resumeOr(machine: Machine, context: DecideContext, decision: Decision): Decision {
+  if (machine.state !== "WAITING" || decision.events.length === 0) return decision;
+  return { ...decision, events: [executionEvent(machine, context, { type: "trace.execution.resumed", payload: {} }), ...decision.events] };
+}
+
+function dueRun(machine: Machine, now: number): TaskRunMachine | null {
+  let first: TaskRunMachine | null = null;
+  for (const id of machine.waiting) {
+    const run = machine.runs.get(id);
+    if (run === undefined || run.dueAt === null || run.dueAt > now) continue;
+    if (first === null || id < first.task.definition.id) first = run;
+  }
+  return first;
+}
+
+function decideDue(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
+  if (run.reason === "RETRY_DELAY") return context.slots > 0 || isEngineAction(run) ? decideStart(machine, context, run) : nothing;
+  const output: Json = { until: run.dueAt === null ? null : toIso(run.dueAt) };
+  return succeed(machine, context, run, output);
+}
+
+function succeed(machine: Machine, context: DecideContext, run: TaskRunMachine, raw: Json): Decision {
+  const shaped = shapeOutput(machine, run, raw);
+  const duration_ms = Math.max(0, context.clock.now() - (run.startedAt ?? context.clock.now()));
+  if (!shaped.ok) return { ...nothing, events: [failureEvent(machine, context, { run, error: shaped.error, retryable: false, ended: { duration_ms } })] };
+  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: shaped.output, duration_ms } })] };
+}
+
+/** The first ready task that can be decided now: skipped, failed, done by the engine, or started where a slot is free. */
+function decideReady(machine: Machine, context: DecideContext): Decision | null {
+  // Without a free slot only a window is looked through, so that a wide fan costs no more than a narrow one.
+  const window = context.slots > 0 ? machine.ready : machine.ready.slice(0, readyWindow);
+  for (const id of window) {
+    const run = machine.runs.get(id);
+    if (run === undefined) continue;
+    const verdict = run.attempt > 0 ? { runs: true as const } : mayRun(machine, run);
+    if (!verdict.runs) return { ...nothing, events: [verdict.error === null ? skipEvent(machine, context, run, verdict.reason) : failedBefore(machine, context, run, verdict.error)] };
+    if (context.slots > 0 || isEngineAction(run)) return decideStart(machine, context, run);
+  }
+  return null;
+}
+
+const readyWindow = 100;
+
+type Verdict = { runs: true } | { runs: false; reason: string; error: ErrorBody | null };
+
+function mayRun(machine: Machine, run: TaskRunMachine): Verdict {
+  const { condition } = run.task;
+  const needsDone = run.task.definition.needs.every((name) => {
+    const need = machine.runs.get(name);
+    return need !== undefined && isDone(need);
+  });
+  if (!needsDone && condition?.callsStatus !== true) return { runs: false, reason: "DEPENDENCY_FAILED", error: null };
+  if (condition === null) return { runs: true };
+  try {
+    return condition.evaluate(scopeOf(machine, run)) ? { runs: true } : { runs: false, reason: "CONDITION_FALSE", error: null };
+  } catch (cause) {
+    return { runs: false, reason: "EXPRESSION_ERROR", error: expressionFailure(cause) };
+  }
+}
+
+function skipEvent(machine: Machine, context: DecideContext, run: TaskRunMachine, reason: string) {
+  return taskEvent(machine, run, context, { type: "trace.task.skipped", payload: { reason } });
+}
+
+/** A failure before any attempt: it cannot be retried. */
+function failedBefore(machine: Machine, context: DecideContext, run: TaskRunMachine, error: ErrorBody) {
+  return failureEvent(machine, context, { run, error, retryable: false, attempt: null });
+}
+
+function isEngineAction(run: TaskRunMachine): boolean {
+  return run.task.definition.action === "core/value.set" || run.task.definition.action === "core/log.write" || run.task.definition.action === "core/wait.for";
+}
+
+function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
+  const { definition } = run.task;
+  let inputs: JsonObject;
+  let env: Record<string, string>;
+  try {
+    const scope = scopeOf(machine, run);
+    inputs = run.task.inputs.evaluate(scope) as JsonObject;
+    env = envTexts(run.task.env.evaluate(scope));
+  } catch (cause) {
+    return { ...nothing, events: [failedBefore(machine, context, run, expressionFailure(cause))] };
+  }
+  const attempt = run.attempt + 1;
+  const spanId = context.ids.next();
+  const inEngine = isEngineAction(run);
+  const sandbox = inEngine ? { level: "off", layers: [] } : context.sandbox;
+  const payload: JsonObject = {
+    action: definition.action, runtime: inEngine ? "engine" : definition.runtime, permissions: (definition.permissions ?? {}) as JsonObject, sandbox,
+  };
+  const started = taskEvent(machine, run, context, { type: "trace.task.started", payload, attempt, spanId });
+  if (!inEngine) {
+    const start = { task: definition.id, attempt, action: definition.action, inputs, env, timeoutMs: definition.timeoutMs ?? null };
+    return { ...nothing, events: [started], starts: [start] };
+  }
+  return runInEngine(machine, context, { run, attempt, spanId, inputs, started });
+}
+
+function runInEngine(
+  machine: Machine,
+  context: DecideContext,
+  at: { run: TaskRunMachine; attempt: number; spanId: string; inputs: JsonObject; started: Decision["events"][number] },
+): Decision {
+  const { run, attempt, spanId } = at;
+  const result = runEngineAction(run.task.definition.action, at.inputs, context.clock.now());
+  if (result === null) throw fail("INTERNAL", `Cannot run ${run.task.definition.action} in the engine`);
+  const event = (type: string, payload: JsonObject) => taskEvent(machine, run, context, { type, payload, attempt, spanId });
+  const failed = (error: ErrorBody) => event("trace.task.failed", { error: error as unknown as Json, will_retry: false, reason: "INVALID_INPUT", duration_ms: 0 });
+  if (result.kind === "failed") return { ...nothing, events: [at.started, failed(result.error)] };
+  if (result.kind === "wait") return { ...nothing, events: [at.started, event("trace.task.waiting", { reason: "TIMER", until: result.until })] };
+  const shaped = shapeOutput(machine, run, result.output);
+  const events = [at.started, shaped.ok ? event("trace.task.succeeded", { output: shaped.output, duration_ms: 0 }) : failed(shaped.error)];
+  const logs = result.log === undefined ? [] : [logLine(machine, run, { time: context.clock.now(), attempt, ...result.log })];
+  return { ...nothing, events, logs };
+}
+
+/** Nothing runs or is ready, but something waits: the execution is WAITING, for the reason of its first waiting task run. */
+function decideWaiting(machine: Machine, context: DecideContext): Decision {
+  if (machine.running.size > 0 || machine.ready.length > 0 || machine.waiting.size === 0) return nothing;
+  const first = [...machine.waiting].sort()[0];
+  const reason = machine.runs.get(first ?? "")?.reason ?? "TIMER";
+  if (machine.state === "WAITING" && machine.reason === reason) return nothing;
+  return { ...nothing, events: [executionEvent(machine, context, { type: "trace.execution.waiting", payload: { reason } })] };
+}
+
+/** Whether the time of the current phase is over: everything of it is then stopped. */
+export function isOverdue(machine: Machine, now: number): boolean {
+  const deadline = deadlineOf(machine);
+  return deadline !== null && deadline <= now && !isEnded(machine);
+}
+
+/** After a crash: attempts without a result are lost; what follows is the task's `onLost`. */
+export function decideRecovery(machine: Machine, context: DecideContext, isIdempotent: (action: string) => boolean): Decision {
+  const id = [...machine.running].sort()[0];
+  const run = id === undefined ? undefined : machine.runs.get(id);
+  if (run === undefined) return nothing;
+  const events = [taskEvent(machine, run, context, { type: "trace.task.lost", payload: {} })];
+  if (machine.stop?.active === true) return { ...nothing, events };
+  const answer = answerToLoss(run, isIdempotent);
+  const error: ErrorBody = { code: "TASK_LOST", kind: "failed", message: "The attempt's process died with the server; whether it took effect is unknown" };
+  if (answer === "fail") events.push(failureEvent(machine, context, { run, error, retryable: false }));
+  if (answer === "ask") events.push(taskEvent(machine, run, context, { type: "trace.task.waiting", payload: { reason: "OUTCOME_UNKNOWN" } }));
+  return { ...nothing, events };
+}
+
+function answerToLoss(run: TaskRunMachine, isIdempotent: (action: string) => boolean): "retry" | "fail" | "ask" {
+  const { definition } = run.task;
+  const hasTries = run.attempt < definition.retry.max;
+  if (definition.onLost === "retry") return run.attempt < definition.retry.max + 1 ? "retry" : "fail";
+  if (definition.onLost !== undefined) return definition.onLost;
+  return hasTries && (isIdempotent(definition.action) || definition.action === "core/shell.run") ? "retry" : "fail";
+}

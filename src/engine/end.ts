@@ -1,0 +1,67 @@
+// The end of an execution: which state, with which reason, and the digest that equal runs share. Pure.
+import { canonicalJson, type ErrorBody, type Json, type JsonObject, sha256Hex, toIJson } from "../base/index.ts";
+import type { ReasonCode } from "../model/index.ts";
+import { type DecideContext, type Decision, executionEvent, nothing, taskEvent } from "./decision.ts";
+import type { Failure, Machine } from "./machine.ts";
+import { expressionFailure, reasonOf } from "./results.ts";
+import { isTimedOut, scopeOf, stopError } from "./scope.ts";
+
+type End = { state: "SUCCESS" | "FAILED" | "CANCELLED"; reason: ReasonCode | string; outputs: Json; failure: Failure | null };
+
+/** When all phases are over: skips what never had its turn, then ends the execution. */
+export function decideEnd(machine: Machine, context: DecideContext): Decision {
+  const left = [...machine.runs.values()].filter((run) => run.state === "PENDING");
+  if (left.length > 0) {
+    const skipped = { type: "trace.task.skipped", payload: { reason: "CONDITION_FALSE" } };
+    return { ...nothing, events: left.map((run) => taskEvent(machine, run, context, skipped)) };
+  }
+  const end = endOf(machine);
+  const digest = digestOf(machine, end);
+  const event = (type: string, payload: JsonObject) => ({ ...nothing, events: [executionEvent(machine, context, { type, payload })] });
+  if (end.state === "SUCCESS") return event("trace.execution.succeeded", { outputs: end.outputs, digest });
+  if (end.state === "CANCELLED") return event("trace.execution.cancelled", { by: machine.stop?.by ?? "", reason: end.reason, digest });
+  const failure = end.failure;
+  return event("trace.execution.failed", {
+    error: (failure?.error ?? stopError(machine)) as unknown as Json,
+    failed_task: failure?.task ?? null,
+    reason: end.reason,
+    digest,
+  });
+}
+
+function endOf(machine: Machine): End {
+  const { stop } = machine;
+  if (stop?.reason === "USER_CANCELLED") return { state: "CANCELLED", reason: stop.reason, outputs: null, failure: null };
+  if (isTimedOut(machine)) return { state: "FAILED", reason: "TIMEOUT", outputs: null, failure: null };
+  const failure = machine.failure ?? machine.finallyFailure;
+  if (failure !== null) return { state: "FAILED", reason: failure.reason, outputs: null, failure };
+  const outputs = evaluateOutputs(machine);
+  if ("value" in outputs) return { state: "SUCCESS", reason: "SUCCESS", outputs: outputs.value, failure: null };
+  const { error } = outputs;
+  return { state: "FAILED", reason: reasonOf(error.code), outputs: null, failure: { task: null, error, reason: reasonOf(error.code) } };
+}
+
+function evaluateOutputs(machine: Machine): { value: Json } | { error: ErrorBody } {
+  try {
+    return { value: toIJson(machine.plan.outputs.evaluate(scopeOf(machine, null))) };
+  } catch (cause) {
+    return { error: expressionFailure(cause) };
+  }
+}
+
+/** SHA-256 over what two runs of one revision with equal inputs and task outputs have in common: no times, attempts, logs or order. */
+function digestOf(machine: Machine, end: End): string {
+  const { header } = machine;
+  const tasks = [...machine.runs.values()]
+    .map((run) => ({
+      task: run.task.definition.id,
+      item_index: null,
+      state: run.state,
+      reason_code: run.reason,
+      output_sha256: run.output === null ? null : sha256Hex(canonicalJson(run.output)),
+      error_code: run.error?.code ?? null,
+    }))
+    .sort((a, b) => (a.task < b.task ? -1 : 1));
+  const { workflow, sha256, inputs } = header;
+  return sha256Hex(canonicalJson({ workflow, sha256, inputs, state: end.state, reason_code: end.reason, outputs: end.outputs, tasks }));
+}

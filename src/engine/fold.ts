@@ -1,0 +1,155 @@
+// Folds one event into the machine. The same code runs for events just decided and for events read back after a crash.
+import { assert, type ErrorBody, type Json, type JsonObject } from "../base/index.ts";
+import { canMove, type EventDraft, isTerminal, type TaskState } from "../model/index.ts";
+import { addReady, isDone, type Machine, type Phase, removeReady, stopMachine, type TaskRunMachine } from "./machine.ts";
+
+/** What folding needs of an event: drafts have it, and stored events whose large values were put back. */
+export type Folded = Pick<EventDraft, "type" | "payload" | "time" | "spanId">;
+
+/** @throws INTERNAL when the event does not fit the state: a terminal state never changes */
+export function fold(machine: Machine, event: Folded): void {
+  machine.sequence += 1;
+  if (event.type.startsWith("trace.task.")) foldTask(machine, event);
+  else if (event.type.startsWith("trace.execution.")) foldExecution(machine, event);
+}
+
+function foldExecution(machine: Machine, event: Folded): void {
+  const { payload } = event;
+  switch (event.type) {
+    case "trace.execution.started":
+      machine.state = "RUNNING";
+      machine.startedAt = event.time;
+      enterPhase(machine, "main", event.time);
+      return;
+    case "trace.execution.waiting":
+      machine.state = "WAITING";
+      machine.reason = String(payload["reason"]);
+      return;
+    case "trace.execution.resumed":
+      machine.state = "RUNNING";
+      machine.reason = null;
+      return;
+    case "trace.execution.succeeded":
+      machine.outputs = payload["outputs"] ?? null;
+      return end(machine, "SUCCESS", event);
+    case "trace.execution.failed":
+      machine.error = payload["error"] as unknown as ErrorBody;
+      return end(machine, "FAILED", event);
+    case "trace.execution.cancelled":
+      return end(machine, "CANCELLED", event);
+  }
+}
+
+function end(machine: Machine, state: "SUCCESS" | "FAILED" | "CANCELLED", event: Folded): void {
+  assert(canMove(machine.state, state), `execution ${machine.state} → ${state}`);
+  machine.state = state;
+  machine.reason = state === "SUCCESS" ? "SUCCESS" : String(event.payload["reason"]);
+  machine.endedAt = event.time;
+  machine.digest = String(event.payload["digest"]);
+  machine.phase = "end";
+}
+
+function foldTask(machine: Machine, event: Folded): void {
+  const { payload } = event;
+  const run = machine.runs.get(String(payload["task"]));
+  assert(run !== undefined, `event of an unknown task ${String(payload["task"])}`);
+  const id = run.task.definition.id;
+  switch (event.type) {
+    case "trace.task.started":
+      run.attempt = Number(payload["attempt"]);
+      run.spanId = event.spanId;
+      run.startedAt = event.time;
+      return move(machine, run, "RUNNING", null);
+    case "trace.task.waiting":
+      move(machine, run, "WAITING", String(payload["reason"]));
+      run.dueAt = timeOf(payload["until"]);
+      return;
+    case "trace.task.lost":
+      // Asked for in so many words, a lost attempt is not counted against `max`; once.
+      if (run.task.definition.onLost === "retry") run.lostTries = 1;
+      return move(machine, run, "PENDING", "CRASH_RECOVERY", () => addReady(machine, id));
+    case "trace.task.failed":
+      run.error = payload["error"] as unknown as ErrorBody;
+      if (payload["will_retry"] !== true) return finish(machine, run, { state: "FAILED", reason: String(payload["reason"]), at: event.time });
+      move(machine, run, "WAITING", "RETRY_DELAY");
+      run.dueAt = timeOf(payload["next_attempt_at"]);
+      return;
+    case "trace.task.succeeded":
+      run.output = payload["output"] ?? null;
+      run.error = null;
+      return finish(machine, run, { state: "SUCCESS", reason: "SUCCESS", at: event.time });
+    case "trace.task.skipped":
+      return finish(machine, run, { state: "SKIPPED", reason: String(payload["reason"]), at: event.time });
+    case "trace.task.cancelled":
+      noteStop(machine, payload);
+      return finish(machine, run, { state: "CANCELLED", reason: String(payload["reason"]), at: event.time });
+  }
+}
+
+function timeOf(value: Json | undefined): number | null {
+  return typeof value === "string" ? Date.parse(value) : null;
+}
+
+function move(machine: Machine, run: TaskRunMachine, state: TaskState, reason: string | null, then?: () => void): void {
+  const id = run.task.definition.id;
+  assert(run.state === state || canMove(run.state, state), `task ${id} ${run.state} → ${state}`);
+  machine.running.delete(id);
+  machine.waiting.delete(id);
+  removeReady(machine, id);
+  run.state = state;
+  run.reason = reason;
+  run.dueAt = null;
+  if (state === "RUNNING") machine.running.add(id);
+  if (state === "WAITING") machine.waiting.add(id);
+  then?.();
+}
+
+function finish(machine: Machine, run: TaskRunMachine, end: { state: TaskState; reason: string; at: number }): void {
+  assert(isTerminal(end.state), "finish takes a terminal state");
+  move(machine, run, end.state, end.reason);
+  const phase = run.phase ?? "main";
+  machine.unfinished[phase] -= 1;
+  noteFailure(machine, run);
+  for (const name of run.task.dependents) {
+    const dependent = machine.runs.get(name);
+    if (dependent === undefined) continue;
+    dependent.remaining -= 1;
+    if (dependent.remaining === 0 && dependent.state === "PENDING" && (dependent.phase ?? "main") === machine.phase) addReady(machine, name);
+  }
+  if (machine.unfinished[phase] === 0 && machine.phase === phase) enterPhase(machine, after(machine, phase), end.at);
+}
+
+function noteFailure(machine: Machine, run: TaskRunMachine): void {
+  if (run.state !== "FAILED" || isDone(run) || run.error === null) return;
+  const failure = { task: run.task.definition.id, error: run.error, reason: run.reason ?? "TASK_FAILED" };
+  if (run.phase === null) machine.failure ??= failure;
+  if (run.phase === "finally") machine.finallyFailure ??= failure;
+}
+
+/** A cancelled task tells, also after a crash, that the execution is being stopped. */
+function noteStop(machine: Machine, payload: JsonObject): void {
+  const reason = payload["reason"] === "TIMEOUT" ? "TIMEOUT" : "USER_CANCELLED";
+  stopMachine(machine, { reason, by: typeof payload["by"] === "string" ? payload["by"] : null });
+}
+
+/** Whether the execution, as far as it got, is a failed one: its onFailure tasks then run. */
+export function hasFailed(machine: Machine): boolean {
+  return machine.stop === null ? machine.failure !== null : machine.stop.reason === "TIMEOUT";
+}
+
+function after(machine: Machine, phase: Phase): Phase {
+  if (phase === "main" && hasFailed(machine) && machine.unfinished.onFailure > 0) return "onFailure";
+  return phase === "finally" || machine.unfinished.finally === 0 ? "end" : "finally";
+}
+
+/** Begins a phase: a stop has hit what it was for, and the tasks without open needs become ready. */
+export function enterPhase(machine: Machine, phase: Phase, at: number): void {
+  machine.phase = phase;
+  machine.phaseStartedAt = at;
+  if (machine.stop !== null) machine.stop.active = false;
+  machine.ready = [];
+  if (phase === "end") return;
+  for (const [id, run] of machine.runs) if ((run.phase ?? "main") === phase && run.remaining === 0 && run.state === "PENDING") machine.ready.push(id);
+  machine.ready.sort();
+  if (machine.unfinished[phase] === 0) enterPhase(machine, after(machine, phase), at);
+}

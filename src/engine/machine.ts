@@ -1,0 +1,161 @@
+// One execution in memory: what its events fold to, with the indexes that make the next decision cheap.
+import { type ErrorBody, type Json, type JsonObject, limits } from "../base/index.ts";
+import type { Actor, ExecutionState, TaskPhase, TaskState } from "../model/index.ts";
+import { isTerminal } from "../model/index.ts";
+import type { CompiledTask, CompiledWorkflow } from "../workflow/index.ts";
+
+export type TaskRunMachine = {
+  task: CompiledTask;
+  phase: TaskPhase | null;
+  state: TaskState;
+  reason: string | null;
+  /** Attempts that were started. */
+  attempt: number;
+  spanId: string | null;
+  startedAt: number | null;
+  /** When a retry or a timer is due. */
+  dueAt: number | null;
+  output: Json;
+  error: ErrorBody | null;
+  /** Needs that are not terminal yet. */
+  remaining: number;
+  /** Tries that were granted beyond `max` because an attempt was lost. */
+  lostTries: number;
+};
+
+/** `main` → `onFailure` (when something failed) → `finally` → `end`. */
+export type Phase = "main" | TaskPhase | "end";
+
+/** Why everything that runs is being stopped, and the phase it hit first. `active` until the phase that it hits has ended. */
+export type Stop = { reason: "USER_CANCELLED" | "TIMEOUT"; by: string | null; phase: Phase; active: boolean };
+
+export type Failure = { task: string | null; error: ErrorBody; reason: string };
+
+export type TriggerPayload = { type: string; id: string | null; scheduled_at: string | null; by: string | null };
+
+/** What never changes during an execution. */
+export type ExecutionHeader = {
+  executionId: string;
+  workflow: string;
+  revision: number;
+  sha256: string;
+  inputs: JsonObject;
+  trigger: TriggerPayload;
+  labels: Record<string, string>;
+  timeoutMs: number | null;
+  createdAt: number;
+  sessionId: string;
+  actor: Actor;
+  rootSpanId: string;
+  parentSpanId: string | null;
+  /** Absolute folder of the workflow's file, null when it has none. */
+  folder: string | null;
+};
+
+export type Machine = {
+  header: ExecutionHeader;
+  plan: CompiledWorkflow;
+  state: ExecutionState;
+  reason: string | null;
+  startedAt: number | null;
+  endedAt: number | null;
+  digest: string | null;
+  outputs: Json;
+  error: ErrorBody | null;
+  /** Events folded so far: the next event's sequence. */
+  sequence: number;
+  runs: Map<string, TaskRunMachine>;
+  /** Tasks of the current phase whose needs are all terminal and that have not begun, by id. */
+  ready: string[];
+  running: Set<string>;
+  waiting: Set<string>;
+  unfinished: Record<"main" | TaskPhase, number>;
+  phase: Phase;
+  phaseStartedAt: number;
+  stop: Stop | null;
+  /** The first failure that counts, in main; and in finally. */
+  failure: Failure | null;
+  finallyFailure: Failure | null;
+};
+
+/** The machine before its first event. */
+export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Machine {
+  const runs = new Map<string, TaskRunMachine>();
+  const unfinished = { main: 0, onFailure: 0, finally: 0 };
+  for (const [id, task] of plan.tasks) {
+    const { phase, needs } = task.definition;
+    unfinished[phase ?? "main"] += 1;
+    runs.set(id, {
+      task, phase, state: "PENDING", reason: null, attempt: 0, spanId: null, startedAt: null, dueAt: null, output: null, error: null,
+      remaining: new Set(needs).size, lostTries: 0,
+    });
+  }
+  return {
+    header, plan, state: "PENDING", reason: null, startedAt: null, endedAt: null, digest: null, outputs: null, error: null, sequence: 0,
+    runs, ready: [], running: new Set(), waiting: new Set(), unfinished, phase: "main", phaseStartedAt: header.createdAt,
+    stop: null, failure: null, finallyFailure: null,
+  };
+}
+
+export function isEnded(machine: Machine): boolean {
+  return isTerminal(machine.state);
+}
+
+/** Keeps `ready` in id order, so that ties are decided the same every time. */
+export function addReady(machine: Machine, id: string): void {
+  const { ready } = machine;
+  let low = 0;
+  let high = ready.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ready[middle] ?? "") < id) low = middle + 1;
+    else high = middle;
+  }
+  if (ready[low] !== id) ready.splice(low, 0, id);
+}
+
+export function removeReady(machine: Machine, id: string): void {
+  const at = machine.ready.indexOf(id);
+  if (at >= 0) machine.ready.splice(at, 1);
+}
+
+/** Whether a task run counts as done for what needs it: success, or a failure that is allowed. */
+export function isDone(run: TaskRunMachine): boolean {
+  return run.state === "SUCCESS" || (run.state === "FAILED" && run.task.definition.allowFailure);
+}
+
+/** The first stop gives the reason; a later one hits the phase that runs then. Once all phases are over nothing is left to stop. */
+export function stopMachine(machine: Machine, stop: Pick<Stop, "reason" | "by">): void {
+  const active = machine.phase !== "end";
+  machine.stop = machine.stop === null ? { reason: stop.reason, by: stop.by, phase: machine.phase, active } : { ...machine.stop, active };
+}
+
+/** Whether something could be decided or started at this time, were there room for it. */
+export function hasReady(machine: Machine, now: number): boolean {
+  if (machine.ready.length > 0) return true;
+  for (const id of machine.waiting) {
+    const due = machine.runs.get(id)?.dueAt ?? null;
+    if (due !== null && due <= now) return true;
+  }
+  return false;
+}
+
+/** The earliest moment after the given one at which something happens by itself, null when nothing will. */
+export function nextWake(machine: Machine, after: number): number | null {
+  const deadline = deadlineOf(machine);
+  let next = deadline !== null && deadline > after ? deadline : null;
+  for (const id of machine.waiting) {
+    const due = machine.runs.get(id)?.dueAt ?? null;
+    if (due !== null && due > after && (next === null || due < next)) next = due;
+  }
+  return next;
+}
+
+/** When the current phase must be over: the execution's timeout for main, the handlers' bound after it. */
+export function deadlineOf(machine: Machine): number | null {
+  if (machine.phase === "end" || machine.stop?.active === true) return null;
+  const isBounded = machine.phase === "finally" || (machine.phase === "onFailure" && machine.stop !== null);
+  if (isBounded) return machine.phaseStartedAt + limits.finallyMsMax;
+  const { timeoutMs } = machine.header;
+  return timeoutMs === null || machine.startedAt === null ? null : machine.startedAt + timeoutMs;
+}

@@ -1,0 +1,97 @@
+// What an attempt's end means: success, another attempt later, failure, or cancellation. Pure.
+import { type ErrorBody, fail, isCoded, type Json, type JsonObject, kindOf, limits, toErrorBody, toIJson, toIso } from "../base/index.ts";
+import type { TerminalReason } from "../model/index.ts";
+import type { Template } from "../workflow/index.ts";
+import { type DecideContext, type Decision, nothing, taskEvent } from "./decision.ts";
+import type { Machine, TaskRunMachine } from "./machine.ts";
+import { scopeOf } from "./scope.ts";
+
+export type TaskResult = { ok: true; output: Json } | { ok: false; error: ErrorBody; retryable: boolean };
+/** What an attempt left behind beside its result. */
+export type AttemptEnd = { durationMs: number; logSha256: string; logLines: number };
+
+const reasons: Record<string, TerminalReason> = {
+  TASK_TIMEOUT: "TIMEOUT",
+  EXECUTION_TIMEOUT: "TIMEOUT",
+  PERMISSION_DENIED: "PERMISSION_DENIED",
+  APPROVAL_DENIED: "APPROVAL_DENIED",
+  EXPRESSION_ERROR: "EXPRESSION_ERROR",
+  INPUT_INVALID: "INVALID_INPUT",
+  TASK_INPUT_INVALID: "INVALID_INPUT",
+  TASK_LOST: "CRASH_RECOVERY",
+  INTERNAL: "INTERNAL",
+};
+
+/** Codes after which another attempt would end the same way. */
+const nonRetryable = new Set([
+  "PERMISSION_DENIED", "APPROVAL_DENIED", "EXPRESSION_ERROR", "INPUT_INVALID", "TASK_INPUT_INVALID", "OUTPUT_INVALID", "PLUGIN_OUTPUT_INVALID", "NOT_AVAILABLE_YET",
+  "SANDBOX_UNAVAILABLE", "TOO_LARGE",
+]);
+
+export function reasonOf(code: string): TerminalReason {
+  return reasons[code] ?? "TASK_FAILED";
+}
+
+export function expressionFailure(cause: unknown): ErrorBody {
+  return isCoded(cause) ? toErrorBody(cause) : { code: "EXPRESSION_ERROR", kind: kindOf("EXPRESSION_ERROR"), message: String(cause) };
+}
+
+/** The end of a running attempt. Nothing for an attempt that is not the current one: its fate was decided before. */
+export function decideResult(machine: Machine, context: DecideContext, at: { run: TaskRunMachine; attempt: number; result: TaskResult; end: AttemptEnd }): Decision {
+  const { run, end } = at;
+  if (run.state !== "RUNNING" || run.attempt !== at.attempt) return nothing;
+  const ended: JsonObject = { duration_ms: end.durationMs, log_sha256: end.logSha256, log_lines: end.logLines };
+  if (machine.stop?.active === true) {
+    const payload = { reason: machine.stop.reason, by: machine.stop.by, ...ended };
+    return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.cancelled", payload })] };
+  }
+  const result = at.result.ok ? shapeOutput(machine, run, at.result.output) : at.result;
+  if (result.ok) return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: result.output, ...ended } })] };
+  return { ...nothing, events: [failureEvent(machine, context, { run, error: result.error, retryable: result.retryable, ended })] };
+}
+
+/** The output as it is stored: I-JSON, bounded, with the task's own `outputs` put over it. */
+export function shapeOutput(machine: Machine, run: TaskRunMachine, raw: Json): TaskResult {
+  try {
+    const output = withDeclared(machine, run, toIJson(raw));
+    const size = Buffer.byteLength(JSON.stringify(output));
+    if (size > limits.outputBytesMax) throw fail("OUTPUT_INVALID", `Cannot store the output: ${size} bytes are more than ${limits.outputBytesMax}`);
+    return { ok: true, output };
+  } catch (cause) {
+    return { ok: false, error: expressionFailure(cause), retryable: false };
+  }
+}
+
+function withDeclared(machine: Machine, run: TaskRunMachine, output: Json): Json {
+  const declared: Template | null = run.task.outputs;
+  if (declared === null) return output;
+  const scope = scopeOf(machine, run);
+  // The task's own raw result is visible to its `outputs` map as tasks.<id>.output.
+  const own = { output, outputs: [], state: "SUCCESS", error: null };
+  const tasks = Object.create(scope.roots["tasks"] as object, { [run.task.definition.id]: { value: own, enumerable: true } }) as object;
+  const members = declared.evaluate({ ...scope, roots: { ...scope.roots, tasks } }) as JsonObject;
+  return typeof output === "object" && output !== null && !Array.isArray(output) ? { ...output, ...members } : members;
+}
+
+/** `trace.task.failed`: with another attempt to come, or final. */
+export function failureEvent(
+  machine: Machine,
+  context: DecideContext,
+  at: { run: TaskRunMachine; error: ErrorBody; retryable: boolean; ended?: JsonObject; attempt?: number | null },
+) {
+  const { run, error } = at;
+  const retry = run.task.definition.retry;
+  const willRetry = at.retryable && at.attempt !== null && run.attempt < retry.max + run.lostTries && !nonRetryable.has(error.code) && machine.stop?.active !== true;
+  const payload: JsonObject = { error: error as unknown as Json, will_retry: willRetry, reason: reasonOf(error.code), ...at.ended };
+  if (willRetry) payload["next_attempt_at"] = toIso(context.clock.now() + drawDelay(run, context.random));
+  const attempt = at.attempt === undefined ? {} : { attempt: at.attempt };
+  return taskEvent(machine, run, context, { type: "trace.task.failed", payload, severity: willRetry ? "warn" : "error", ...attempt });
+}
+
+/** Delay before the attempt after `run.attempt`: constant, linear or exponential, capped, then drawn from 0 when jitter is asked. */
+export function drawDelay(run: TaskRunMachine, random: () => number): number {
+  const { backoff, delayMs, maxDelayMs, jitter } = run.task.definition.retry;
+  const factor = backoff === "constant" ? 1 : backoff === "linear" ? run.attempt : 2 ** Math.min(run.attempt - 1, 40);
+  const delay = Math.min(delayMs * factor, maxDelayMs);
+  return Math.round(jitter ? delay * random() : delay);
+}

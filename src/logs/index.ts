@@ -1,0 +1,2 @@
+export * from "./attempt-log.ts";
+export * from "./line-splitter.ts";

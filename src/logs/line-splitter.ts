@@ -1,0 +1,63 @@
+// Splits a stream of bytes into text lines. A line that never ends is cut at the bound; bytes that are not UTF-8 become U+FFFD.
+import { isObject, type Json, limits } from "../base/index.ts";
+import type { LogLevel } from "../storage/index.ts";
+
+/** Calls `onLine` for every complete line of the chunks, and for the rest at `end`. */
+export class LineSplitter {
+  readonly #onLine: (line: string) => void;
+  readonly #decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+  #rest = "";
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#split(this.#rest + this.#decoder.decode(chunk, { stream: true }));
+  }
+
+  end(): void {
+    this.#split(this.#rest + this.#decoder.decode());
+    if (this.#rest !== "") this.#onLine(strip(this.#rest));
+    this.#rest = "";
+  }
+
+  #split(text: string): void {
+    let from = 0;
+    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", from)) {
+      this.#onLine(strip(text.slice(from, at)));
+      from = at + 1;
+    }
+    let rest = text.slice(from);
+    // The bound is in bytes; cutting at as many units keeps memory bounded and never cuts a line that is allowed.
+    while (rest.length > limits.logLineBytesMax) {
+      this.#onLine(rest.slice(0, limits.logLineBytesMax));
+      rest = rest.slice(limits.logLineBytesMax);
+    }
+    this.#rest = rest;
+  }
+}
+
+function strip(line: string): string {
+  return line.endsWith("\r") ? line.slice(0, -1) : line;
+}
+
+const levels: Record<string, LogLevel> = {
+  DEBUG: "DEBUG", TRACE: "DEBUG", INFO: "INFO", NOTICE: "INFO", WARN: "WARN", WARNING: "WARN", ERROR: "ERROR", ERR: "ERROR", FATAL: "ERROR", CRITICAL: "ERROR",
+};
+
+/** A line that is JSON with `level` and `message` is taken as such; its other members are metadata. Any other line is text of the given level. */
+export function parseLine(line: string, level: LogLevel): { level: LogLevel; message: string; metadata: Json | null } {
+  const plain = { level, message: line, metadata: null };
+  if (!line.startsWith("{") || !line.endsWith("}")) return plain;
+  try {
+    const parsed: unknown = JSON.parse(line);
+    if (!isObject(parsed) || typeof parsed["message"] !== "string" || typeof parsed["level"] !== "string") return plain;
+    const known = levels[parsed["level"].toUpperCase()];
+    if (known === undefined) return plain;
+    const { level: _level, message, ...rest } = parsed;
+    return { level: known, message: String(message), metadata: Object.keys(rest).length === 0 ? null : (rest as Json) };
+  } catch {
+    return plain;
+  }
+}
