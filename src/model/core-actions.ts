@@ -31,7 +31,7 @@ const ready: ActionDescription[] = [
   },
   {
     action: "core/log.write", description: "Writes one line into the execution's log.",
-    input: closed({ message: {}, level: { type: "string", enum: ["DEBUG", "INFO", "WARN", "ERROR"] } }, ["message"]),
+    input: closed({ message: {}, level: { type: "string", enum: ["DEBUG", "INFO", "WARN", "ERROR", "debug", "info", "warn", "error"] } }, ["message"]),
     output: closed({}), idempotent: true, runsIn: "engine", available: true,
   },
   {

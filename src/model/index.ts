@@ -1,4 +1,5 @@
 export * from "./api.ts";
+export * from "./core-actions.ts";
 export * from "./diagnostic.ts";
 export * from "./event.ts";
 export * from "./formats.ts";

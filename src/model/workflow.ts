@@ -97,5 +97,3 @@ export type WorkflowDefinition = {
   finally: TaskDefinition[];
   outputs: JsonObject;
 };
-
-export * from "./core-actions.ts";
