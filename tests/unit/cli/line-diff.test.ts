@@ -1,14 +1,14 @@
 // Line differences: both texts can be read back from them, and hunks say where they are.
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import { array, assert, constantFrom, property } from "fast-check";
 import { diffLines, groupHunks } from "../../../src/cli/line-diff.ts";
 
 const side = (changes: ReturnType<typeof diffLines>, without: "removed" | "added") => changes.filter((change) => change.kind !== without).map((change) => change.line);
 
 test("both texts can be read back", () => {
-  const text = fc.array(fc.constantFrom("a", "b", "c", ""), { maxLength: 12 });
-  fc.assert(
-    fc.property(text, text, (before, after) => {
+  const text = array(constantFrom("a", "b", "c", ""), { maxLength: 12 });
+  assert(
+    property(text, text, (before, after) => {
       // An empty last line cannot be told from the end of the text, so every line is closed.
       const changes = diffLines(before.map((line) => `${line}\n`).join(""), after.map((line) => `${line}\n`).join(""));
       expect(side(changes, "added")).toEqual(before);

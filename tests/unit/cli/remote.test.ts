@@ -106,7 +106,7 @@ describe("streams", () => {
     const url = serve((request) => {
       const last = request.headers.get("last-event-id");
       asked.push(last);
-      if (last !== null) return new Response("id: 3\ndata: c\n\n", { headers: { "content-type": "text/event-stream" } });
+      if (last !== null) return new Response("id: 3\ndata: c\n\nevent: end\ndata: {}\n\n", { headers: { "content-type": "text/event-stream" } });
       const body = new ReadableStream({
         start(controller) {
           controller.enqueue(new TextEncoder().encode("id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: half"));

@@ -1,7 +1,8 @@
 // Checked workflows: the specification's own example, what defaults become, and what the engine gets.
 import { describe, expect, test } from "bun:test";
 import { dirname, join } from "node:path";
-import { compileWorkflow, findNearest, hasTriggers, type Scope, unavailableParts } from "../../../src/workflow/index.ts";
+import { coreActions, findCoreAction } from "../../../src/model/index.ts";
+import { compileWorkflow, findNearest, findSchemaProblem, hasTriggers, type Scope, unavailableParts } from "../../../src/workflow/index.ts";
 import { check, cpuMs, definitionOf, findings, short, withTask } from "./check-source.ts";
 
 const example = await Bun.file(join(dirname(import.meta.path), "../../fixtures/workflow/nightly-report.yaml")).text();
@@ -72,6 +73,17 @@ describe("forms", () => {
   test("nearest names", () => {
     expect(findNearest("biuld", ["build", "test"])).toBe("build");
     expect(findNearest("x", ["build", "test"])).toBeNull();
+  });
+});
+
+describe("core actions", () => {
+  test("schemas can be used, names are unique, and what runs in the engine is the control flow", () => {
+    for (const { input, output } of coreActions) expect([findSchemaProblem(input), findSchemaProblem(output)]).toEqual([null, null]);
+    expect(new Set(coreActions.map((known) => known.action)).size).toBe(coreActions.length);
+    expect(coreActions.filter((known) => known.available).map((known) => known.action)).toEqual(["core/log.write", "core/shell.run", "core/value.set", "core/wait.for"]);
+    expect(coreActions.filter((known) => known.runsIn === "engine").map((known) => known.action)).toEqual(["core/approval.request", "core/log.write", "core/value.set", "core/wait.for", "core/workflow.run"]);
+    expect(findCoreAction("core/shell.run")?.runsIn).toBe("process");
+    expect(findCoreAction("constructor")).toBeNull();
   });
 });
 

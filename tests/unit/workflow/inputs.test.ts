@@ -85,6 +85,13 @@ describe("schemas", () => {
     expect(findSchemaProblem({ type: "object", patternProperties: { "^a": { type: "string" } } })).toBeNull();
   });
 
+  test.each([["date-time", "2024-05-06T07:08:09Z", "2024-02-30T00:00:00Z"], ["date", "2024-05-06", "2024-02-30"], ["uuid", "018f4e3c-0000-7000-8000-000000000000", "018f"], ["uri", "https://a/b", "a b"], ["email", "a@b.c", "a b@c"]])("format %s", (format, good, bad) => {
+    expect(checkSchema({ type: "string", format }, good)).toEqual([]);
+    expect(checkSchema({ type: "string", format }, bad).map((one) => one.keyword)).toEqual(["format"]);
+    // With a keyword that only the library knows, it is the library that checks the form.
+    expect(checkSchema({ type: "string", format, not: { const: "x" } }, bad).map((one) => one.keyword)).toEqual(["format"]);
+  });
+
   test("a schema that never ends is a finding", () => {
     expect(checkSchema({ $ref: "#" }, 1).length).toBe(1);
   });
