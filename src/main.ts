@@ -1,4 +1,5 @@
 // The program's entry: answers --version before anything else is loaded, then hands the line to the CLI. The only place that ends the process.
+import { writeSync } from "node:fs";
 import { basename } from "node:path";
 import { version } from "./base/version.ts";
 
@@ -11,7 +12,8 @@ function programName(): string {
 }
 
 if (argv.length === 1 && argv[0] === "--version") {
-  process.stdout.write(`workflow ${version}\n`);
+  // Not process.stdout: making that stream takes longer than all the rest.
+  writeSync(1, `workflow ${version}\n`);
 } else {
   const { processIo, runCli } = await import("./cli/index.ts");
   process.exit(await runCli(argv, programName(), processIo()));

@@ -7,14 +7,14 @@ import type { OneShot, OneShotRequest, Progress } from "./app.ts";
 import type { AppContext } from "./context.ts";
 import { appliedPayload, checkSource, commitApplied, getExecution, requireWorkflow, storeRevision, submitRevision } from "./verbs/index.ts";
 
-export async function runOneShot(context: AppContext, caller: Caller, request: OneShotRequest, keep: Set<string>): Promise<OneShot> {
+export async function runOneShot(context: AppContext, caller: Caller, request: OneShotRequest, keep: (executionId: string) => void): Promise<OneShot> {
   const target = "source" in request.from ? await storeFile(context, caller, request) : await findStored(context, request.from.workflow);
   const { plan } = await context.engine.plans.load(target.workflow, target.revision);
   const given: JsonObject = { ...request.inputs };
   for (const [name, text] of Object.entries(request.inputTexts)) given[name] = parseInputText(plan.definition, name, text);
   if (context.sandbox.level === "off") request.onNote("isolation is not enforced yet: tasks run with an empty environment, but as your own user and with your files and network");
   const executionId = context.ids.next();
-  if (request.keepWorkspace) keep.add(executionId);
+  if (request.keepWorkspace) keep(executionId);
   const off = context.ledger.listen((news) => {
     // The lines of a commit were written before the result that it may hold.
     for (const line of news.logs) if (line.executionId === executionId) request.onProgress(toLogProgress(line));

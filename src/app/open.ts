@@ -6,6 +6,7 @@ import { version } from "../base/index.ts";
 import { ensureDataDir } from "../config/index.ts";
 import { Engine } from "../engine/index.ts";
 import { type Caller, findCoreAction, type Principal, scopes } from "../model/index.ts";
+import { Workspaces } from "../plugins/index.ts";
 import { openSqliteStore, type Store } from "../storage/index.ts";
 import { Ledger, verifyStore } from "../trace/index.ts";
 import type { App, AppOptions } from "./app.ts";
@@ -39,7 +40,8 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const principal: Principal = { type: "user", id: osUserName() };
   const sessionPrincipal: Principal = mode === "server" ? { type: "service", id: "server" } : principal;
   const session = new ServiceSession({ store, ledger, clock: systemClock, ids: systemIds, owner, owners: systemOwners, principal: sessionPrincipal });
-  const invoker = createInvoker(loaded, join(loaded.dataDir, "work"));
+  const workspaces = new Workspaces(join(loaded.dataDir, "work"));
+  const invoker = createInvoker(loaded, workspaces);
   const runs = mode !== "server" || !loaded.runtimeDisabled;
   const engine = new Engine({
     store, ledger, clock: systemClock, ids: systemIds, random: Math.random, timers: systemTimers, invoker, owners: systemOwners, owner, runs,
@@ -54,7 +56,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   };
   const local: Caller = { principal, scopes: new Set(scopes), sessionId: session.id, keyId: null };
   const service: Caller = { ...local, principal: sessionPrincipal };
-  if (mode === "server") await startServer(context, service);
+  if (mode === "server") await startServer(context, service, workspaces);
   if (mode !== "command") await engine.start({ takesAll: mode === "server" });
   isReady = true;
   return {
@@ -70,7 +72,10 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
       return row !== null && isLiveKey(row, systemClock.now());
     },
     ensureAdminKey: () => ensureAdminKey(context, local),
-    runOneShot: (request) => runOneShot(context, local, request, kept),
+    runOneShot: (request) => runOneShot(context, local, request, (id) => {
+      kept.add(id);
+      workspaces.keep(id);
+    }),
     verify: (request) => verifyStore(store, request, openFresh),
     close: async (how) => {
       isReady = false;
@@ -92,9 +97,9 @@ async function findSystemTrace(store: Store): Promise<string> {
   return known.at(-1)?.traceId ?? systemIds.next();
 }
 
-async function startServer(context: AppContext, caller: Caller): Promise<void> {
+async function startServer(context: AppContext, caller: Caller, workspaces: Workspaces): Promise<void> {
   await context.session.endLost();
-  await context.session.ensure();
+  context.session.ensure();
   const stack = { platform: process.platform, arch: process.arch, store: context.store.kind, sandbox: context.sandbox.level };
   const payload = { version, system_trace_id: context.systemTraceId, stack };
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.server.started", payload })], opens: systemOpens(context) });
@@ -104,6 +109,15 @@ async function startServer(context: AppContext, caller: Caller): Promise<void> {
       await createKey(context, { ...caller, scopes: new Set(scopes) }, { name: seed.name, principal: seed.principal, roles: seed.roles, scopes: [], key: seed.key });
   }
   await context.store.sweepBlobs(context.clock.now());
+  await sweepWorkspaces(context.store, workspaces);
+}
+
+/** Folders that a killed process left behind: of executions that ended, or were never stored. */
+async function sweepWorkspaces(store: Store, workspaces: Workspaces): Promise<void> {
+  for (const id of workspaces.list()) {
+    const execution = await store.findExecution(id);
+    if (execution === null || execution.ended_at !== null) workspaces.close(id);
+  }
 }
 
 /** The store looks keys up by their SHA-256, so no comparison runs over the key itself: its time tells nothing about other keys. */

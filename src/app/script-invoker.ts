@@ -2,10 +2,9 @@
 import { fail, parseDuration, toErrorBody } from "../base/index.ts";
 import type { LoadedConfig } from "../config/index.ts";
 import type { TaskCall, TaskInvocation, TaskInvoker } from "../engine/index.ts";
-import { runScript, Workspaces } from "../plugins/index.ts";
+import { runScript, type Workspaces } from "../plugins/index.ts";
 
-export function createInvoker(loaded: LoadedConfig, folder: string): TaskInvoker {
-  const workspaces = new Workspaces(folder);
+export function createInvoker(loaded: LoadedConfig, workspaces: Workspaces): TaskInvoker {
   const graceMs = parseDuration(loaded.config.execution.killGrace) ?? 5000;
   return {
     // The supervisor is there, but no layer that confines: said with every attempt until the sandbox enforces.

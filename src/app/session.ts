@@ -24,10 +24,11 @@ export class ServiceSession {
     this.#spanId = deps.ids.next();
   }
 
-  /** The session's first event is durable when this resolves. Called before anything is written under it. */
-  ensure(): Promise<void> {
+  /** Called before anything is written under the session: its first event is handed to the ledger first, so it is durable no later. */
+  ensure(): void {
     this.#opened ??= this.#open();
-    return this.#opened;
+    // A store that cannot take it cannot take what follows either, and that is what the caller hears of.
+    this.#opened.catch(() => undefined);
   }
 
   /** Ends the session, if it was opened. */

@@ -1,7 +1,8 @@
 // The world outside: time, randomness, timers, and which processes live. Only here are they taken from the system.
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { type Clock, type Ids, limits } from "../base/index.ts";
+import { processStamp } from "../config/index.ts";
 import type { OwnerWatch, Timers } from "../engine/index.ts";
 
 export const systemClock: Clock = { now: () => Date.now() };
@@ -20,22 +21,30 @@ export const systemTimers: Timers = {
   soon: (work) => void setImmediate(work),
 };
 
-/** Names this process in claims: boot, pid and start time tell later whether it still lives. */
+/** Names this process in claims: machine, pid and stamp tell later whether it still lives. */
 export function processOwner(nonce: string): string {
-  return [bootId() ?? hostname(), process.pid, startTicks(process.pid) ?? "", nonce].join(" ");
+  return [pidSpace(), process.pid, processStamp(process.pid) ?? "", nonce].join(" ");
 }
 
-/** An owner of this boot is dead when its process is gone or another one has its pid; an owner of an earlier boot of this host is dead too. */
+/** An owner on this machine and of this boot is dead when its process is gone or another one has its pid. */
 export const systemOwners: OwnerWatch = {
   isDead: (owner) => {
-    const [boot, pid, ticks] = owner.split(" ");
-    const ours = bootId();
-    if (ours === null || boot === undefined || pid === undefined) return false;
-    if (boot !== ours) return false;
-    const now = startTicks(Number(pid));
-    return now === null || now !== ticks;
+    const [space, pid, stamp] = owner.split(" ");
+    const ours = processStamp(process.pid);
+    if (space !== pidSpace() || ours === null || stamp === undefined || stamp === "") return false;
+    // A stamp is boot id and start time: of another boot than ours every process is gone.
+    return processStamp(Number(pid)) !== stamp;
   },
 };
+
+/** Within what a pid means one process: two containers on one machine share host name and boot at times, but not this. */
+function pidSpace(): string {
+  try {
+    return `${hostname()}/${readlinkSync("/proc/self/ns/pid")}`;
+  } catch {
+    return hostname();
+  }
+}
 
 /** Name of the user that this process runs as; Bun takes it from the environment, which may not tell. */
 export function osUserName(): string {
@@ -48,24 +57,4 @@ export function osUserName(): string {
   }
   const { username } = userInfo();
   return username === "unknown" ? `uid-${uid}` : username;
-}
-
-function bootId(): string | null {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return null;
-  }
-}
-
-/** Start time of a process in clock ticks since boot; null when it is gone, a zombie, or the system does not tell. */
-function startTicks(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the name in brackets and may hold spaces: count from its end.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? null : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
 }

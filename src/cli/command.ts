@@ -68,7 +68,9 @@ type CommandInput<O, A> = {
 };
 
 /** Describes a command; the handler's values are checked against the options and arguments here, once. */
-export function command<const O extends Record<string, OptionDefinition>, const A extends Record<string, ArgumentDefinition>>(input: CommandInput<O, A>): CommandSpec {
+export function command<const O extends Record<string, OptionDefinition>, const A extends Record<string, ArgumentDefinition>>(
+  input: CommandInput<O, A>,
+): CommandSpec {
   return { ...input, aliases: input.aliases ?? [], details: input.details ?? "", options: input.options ?? {}, args: input.args ?? {} };
 }
 

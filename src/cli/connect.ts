@@ -2,15 +2,15 @@
 import type { App, Facade } from "../app/index.ts";
 import { fail } from "../base/index.ts";
 import { type LoadedConfig, readServerFile } from "../config/index.ts";
+import type { Principal } from "../model/index.ts";
 import type { CliContext } from "./context.ts";
 import { findAdminKey } from "./remote/admin-key.ts";
 import type { RemoteServer } from "./remote/http-client.ts";
 
 export type Connection = {
   facade: Facade;
-  loaded: LoadedConfig;
-  /** Null when the store is open in this process. */
-  server: RemoteServer | null;
+  /** Who acts when the store is open in this process; null on a server, which knows by the key. */
+  principal: Principal | null;
   close(): Promise<void>;
 };
 
@@ -18,15 +18,16 @@ export type Connection = {
 export async function connect(context: CliContext): Promise<Connection> {
   const loaded = await context.loadConfig();
   const server = findServer(context, loaded);
-  if (server !== null) return await connectRemote(loaded, server);
+  if (server !== null) return await connectRemote(server);
   const { openApp } = await import("../app/index.ts");
   const app = await openApp({ loaded, mode: "command" });
-  return { facade: app.facade(app.localCaller()), loaded, server: null, close: () => app.close() };
+  const caller = app.localCaller();
+  return { facade: app.facade(caller), principal: caller.principal, close: () => app.close() };
 }
 
-async function connectRemote(loaded: LoadedConfig, server: RemoteServer): Promise<Connection> {
+async function connectRemote(server: RemoteServer): Promise<Connection> {
   const { createRemoteFacade } = await import("./remote/remote-facade.ts");
-  return { facade: createRemoteFacade(server), loaded, server, close: async () => {} };
+  return { facade: createRemoteFacade(server), principal: null, close: async () => {} };
 }
 
 /** The server that flags or environment name, else the running one of this data folder; null when there is neither. */

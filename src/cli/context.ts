@@ -26,7 +26,7 @@ export type CliContext = {
   printJson(value: unknown): void;
   /** The answer as a table. */
   printTable<T>(rows: readonly T[], columns: readonly Column<T>[]): void;
-  /** A line for people on stderr; `--quiet` drops it. */
+  /** A line for people on stderr; `--quiet` drops it, and so does `--json`, where stderr holds nothing but an error. */
   note(text: string): void;
   /** The same, said only with `--verbose`. */
   detail(text: string): void;
@@ -50,13 +50,14 @@ export async function openContext(io: CliIo, program: string, common: CommonOpti
   const context: CliContext = {
     io, program, common, style, errorStyle,
     print: (text) => io.stdout(text),
-    printJson: (value) => io.stdout(`${jsonText(value)}\n`),
+    // For programs the body is as the route sends it; a person at a terminal gets it laid out.
+    printJson: (value) => io.stdout(`${jsonText(value, io.stdoutIsTty ? 2 : 0)}\n`),
     printTable: (rows, columns) => io.stdout(renderTable(rows, columns, { style, columns: io.stdoutIsTty ? io.columns() : null })),
     note: (text) => {
-      if (!common.quiet) io.stderr(`${text}\n`);
+      if (!common.quiet && !common.json) io.stderr(`${text}\n`);
     },
     detail: (text) => {
-      if (common.verbose && !common.quiet) io.stderr(`${text}\n`);
+      if (common.verbose && !common.quiet && !common.json) io.stderr(`${text}\n`);
     },
     printError: (thrown) => io.stderr(renderFailure(toErrorBody(thrown), { json: common.json, style: errorStyle, verbose: common.verbose })),
     async loadConfig(overrides = {}) {

@@ -21,6 +21,8 @@ const optionRow = (option: OptionDefinition): [string, string] => [
   `${option.about}${option.kind === "list" ? " (may be repeated)" : ""}`,
 ];
 
+const commonRows = Object.values(commonOptions).map(optionRow);
+
 /** Help of one command: usage, options, examples. */
 export function renderCommandHelp(spec: CommandSpec, { program, style }: HelpView): string {
   const also = spec.aliases.length === 0 ? [] : [`Also: ${spec.aliases.map((alias) => `${program} ${alias}`).join(", ")}`];
@@ -29,7 +31,7 @@ export function renderCommandHelp(spec: CommandSpec, { program, style }: HelpVie
     section("Usage", [usageLine(spec, program), ...also], style),
     spec.details === "" ? "" : `\n${spec.details}\n`,
     section("Options", twoColumns(Object.values(spec.options).map(optionRow)), style),
-    section("Common options", twoColumns([...Object.values(commonOptions).map(optionRow), ["-h, --help", "Show this"]]), style),
+    section("Common options", twoColumns([...commonRows, ["-h, --help", "Show this"]]), style),
     section("Examples", spec.examples.flatMap(([about, line]) => [style.dim(`# ${about}`), `${program} ${line}`]), style),
   ].join("");
 }
@@ -53,7 +55,7 @@ export function renderProgramHelp(specs: readonly CommandSpec[], { program, styl
     `Autokestra ${version}: runs automation under deny-by-default permissions and keeps a tamper-evident trace of it.\n`,
     `\nUsage: ${program} COMMAND [ARGUMENTS] [OPTIONS]\n`,
     ...sections,
-    section("Common options", twoColumns([...Object.values(commonOptions).map(optionRow), ["-h, --help", "Show help, also of one command"], ["--version", "Show the version"]]), style),
+    section("Common options", twoColumns([...commonRows, ["-h, --help", "Show help, also of one command"], ["--version", "Show the version"]]), style),
     `\nMore about one command, with examples: ${program} COMMAND --help\n`,
   ].join("");
 }

@@ -1,6 +1,6 @@
 // The CLI's hold on the process: streams, terminal, signals. Tests pass another one.
-import { readFileSync, writeSync } from "node:fs";
-import { isatty } from "node:tty";
+import { fstatSync, readFileSync, writeSync } from "node:fs";
+import { createRequire } from "node:module";
 import { environment } from "../config/index.ts";
 
 export type SignalName = "SIGINT" | "SIGTERM";
@@ -39,6 +39,17 @@ function writeAll(fd: number, text: string): void {
       Atomics.wait(pause, 0, 0, 2);
     }
   }
+}
+
+/** Whether a descriptor is a terminal. The module that knows loads all of Node's streams, so it is asked about devices only. */
+function isatty(fd: number): boolean {
+  try {
+    if (!fstatSync(fd).isCharacterDevice()) return false;
+  } catch {
+    return false;
+  }
+  const tty = createRequire(import.meta.url)("node:tty") as typeof import("node:tty");
+  return tty.isatty(fd);
 }
 
 /** The real process. */

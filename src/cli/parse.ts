@@ -89,7 +89,7 @@ function unknownOption(given: string, spec: CommandSpec, usage: string): CodedEr
 
 /** `workflow run FILE|ID [--input k=v]…` */
 export function usageLine(spec: CommandSpec, program: string): string {
-  const args = Object.values(spec.args).map((argument) => ({ one: argument.name, optional: `[${argument.name}]`, some: `${argument.name}…`, any: `[${argument.name}…]` })[argument.kind]);
+  const args = Object.values(spec.args).map(({ kind, name }) => ({ one: name, optional: `[${name}]`, some: `${name}…`, any: `[${name}…]` })[kind]);
   const options = Object.values(spec.options).map((option) => {
     const name = spellings(option).at(-1) ?? "";
     return option.kind === "flag" ? `[${name}]` : `[${name} ${option.value}]${option.kind === "list" ? "…" : ""}`;

@@ -32,7 +32,8 @@ export function invalidSources(context: CliContext, checked: readonly CheckedSou
   const diagnostics = bad.flatMap((one) => one.diagnostics);
   const errors = diagnostics.filter((found) => found.severity === "error").length;
   const files = bad.map(({ source }) => `"${source.file}"`).join(", ");
-  return fail("WORKFLOW_INVALID", `Cannot ${verb} ${files}: ${errors} error${errors === 1 ? "" : "s"}`, context.common.json ? { details: { diagnostics } } : {});
+  const message = `Cannot ${verb} ${files}: ${errors} error${errors === 1 ? "" : "s"}`;
+  return fail("WORKFLOW_INVALID", message, context.common.json ? { details: { diagnostics } } : {});
 }
 
 /** The definition of one file. @throws WORKFLOW_INVALID after showing the findings */

@@ -22,8 +22,11 @@ export function readConfigFile(path: string): ConfigFile {
   const text = readText(path);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, version: "1.2", prettyErrors: false });
-  const report = (code: DiagnosticCode, message: string, offset: number): Diagnostic => ({ severity: "error", code, path: "", message, file: path, ...place(lines, offset) });
-  if (document.errors.length > 0) return { values: {}, diagnostics: document.errors.map((error) => report("YAML_SYNTAX", error.message, error.pos[0])) };
+  const report = (code: DiagnosticCode, message: string, offset: number): Diagnostic => {
+    return { severity: "error", code, path: "", message, file: path, ...place(lines, offset) };
+  };
+  const syntax = document.errors.map((error) => report("YAML_SYNTAX", error.message, error.pos[0]));
+  if (syntax.length > 0) return { values: {}, diagnostics: syntax };
   const value = plainValue(() => document.toJS({ maxAliasCount: aliasesMax }) as unknown);
   if (value === tooLarge) return { values: {}, diagnostics: [report("YAML_LIMIT", "Too many aliases, or an alias inside its own anchor", 0)] };
   if (value === null || value === undefined) return { values: {}, diagnostics: [] };

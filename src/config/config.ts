@@ -1,7 +1,7 @@
 // The configuration's shape with its defaults; `load.ts` finds the values and says who set each.
 import { FormatRegistry, type Static, Type } from "@sinclair/typebox";
 import { parseDuration } from "../base/index.ts";
-import { type Role, roles } from "../model/index.ts";
+import { PrincipalSchema, type Role, roles } from "../model/index.ts";
 
 /** Name of the TypeBox format that durations in the configuration carry. */
 export const durationFormat = "duration-text";
@@ -9,7 +9,6 @@ FormatRegistry.Set(durationFormat, (text) => parseDuration(text) !== null);
 
 const strict = { additionalProperties: false } as const;
 const Duration = (fallback: string) => Type.String({ default: fallback, format: durationFormat, description: "A duration such as 30s, 5m, 1h." });
-const PrincipalText = Type.Object({ type: Type.Union([Type.Literal("user"), Type.Literal("service"), Type.Literal("agent")]), id: Type.String({ minLength: 1 }) }, strict);
 const RoleName = Type.Union((Object.keys(roles) as Role[]).map((role) => Type.Literal(role)));
 
 /** Every key, its type, bounds and default; docs/reference/config.md and `config show` are made from this. */
@@ -22,7 +21,7 @@ export const ConfigSchema = Type.Object(
         tls: Type.Union([Type.Null(), Type.Object({ cert: Type.String(), key: Type.String() }, strict)], { default: null, description: "PEM files." }),
         insecure: Type.Boolean({ default: false, description: "Allow plain HTTP on an address that is not loopback." }),
         apiKeys: Type.Array(
-          Type.Object({ name: Type.String(), key: Type.String({ minLength: 20 }), principal: PrincipalText, roles: Type.Array(RoleName) }, strict),
+          Type.Object({ name: Type.String(), key: Type.String({ minLength: 20 }), principal: PrincipalSchema, roles: Type.Array(RoleName) }, strict),
           { default: [], description: "Keys that a start seeds into the store." },
         ),
         publicUrl: Type.Union([Type.Null(), Type.String()], { default: null, description: "The URL under which others reach this server." }),
@@ -43,7 +42,10 @@ export const ConfigSchema = Type.Object(
       {
         maxConcurrentWorkflows: Type.Integer({ default: 10, minimum: 1, maximum: 10_000 }),
         maxConcurrentTasks: Type.Integer({ default: 50, minimum: 1, maximum: 10_000 }),
-        defaultTimeoutSeconds: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], { default: null, description: "Of executions without a timeout of their own." }),
+        defaultTimeoutSeconds: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], {
+          default: null,
+          description: "Of executions without a timeout of their own.",
+        }),
         killGrace: Duration("5s"),
       },
       strict,

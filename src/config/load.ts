@@ -88,7 +88,8 @@ function fromFile({ section, key }: Setting, values: Record<string, unknown>): C
 function unknownFlags(set: Readonly<Record<string, unknown>>): Diagnostic[] {
   const known = new Set(settings.map(({ name }) => name));
   const unknown = Object.keys(set).filter((name) => !known.has(name));
-  return unknown.map((path) => ({ severity: "error", code: "UNKNOWN_KEY", path, message: `There is no setting "${path}"`, file: "(flags)", line: 1, column: 1 }));
+  const at = { file: "(flags)", line: 1, column: 1 };
+  return unknown.map((path) => Object.assign({ severity: "error", code: "UNKNOWN_KEY", path, message: `There is no setting "${path}"` } as const, at));
 }
 
 function ignoredNames(env: Environment): string[] {

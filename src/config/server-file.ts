@@ -3,6 +3,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail, isObject } from "../base/index.ts";
+import { processStamp } from "./process-stamp.ts";
 
 export type ServerRecord = {
   pid: number;
@@ -28,7 +29,7 @@ export function readServerFile(dataDir: string): ServerRecord | null {
  * @throws SERVER_RUNNING when another live server's record is there
  */
 export function writeServerFile(dataDir: string, server: Omit<ServerRecord, "pid" | "startTicks">): ServerRecord {
-  const record: ServerRecord = { pid: process.pid, ...server, startTicks: startTicksOf(process.pid) };
+  const record: ServerRecord = { pid: process.pid, ...server, startTicks: processStamp(process.pid) };
   const path = pathOf(dataDir);
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
@@ -84,29 +85,12 @@ function parseRecord(path: string): ServerRecord | null {
 }
 
 function isAlive({ pid, startTicks }: ServerRecord): boolean {
-  const now = startTicksOf(pid);
+  const now = processStamp(pid);
   if (now !== null || startTicks !== null) return now === startTicks;
   try {
     process.kill(pid, 0);
     return true;
   } catch (cause) {
     return (cause as { code?: string }).code === "EPERM";
-  }
-}
-
-/** Linux: boot id and field 22 of the process's stat line; null elsewhere and for processes that are gone. */
-function startTicksOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name, field 2, may hold spaces and brackets, so fields are counted from its last bracket: field 3 is the first after it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [state] = fields;
-    const ticks = fields[22 - 3];
-    // A zombie has ended, though nobody has collected it yet.
-    if (state === "Z" || state === "X") return null;
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    return ticks === undefined ? null : `${boot}/${ticks}`;
-  } catch {
-    return null;
   }
 }

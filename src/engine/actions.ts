@@ -1,5 +1,6 @@
 // The control-flow actions that the engine runs itself: they need no process and no grant.
 import { type ErrorBody, isObject, type Json, type JsonObject, kindOf, limits, parseDuration, parseTime, toIso } from "../base/index.ts";
+import { boundLine } from "../logs/index.ts";
 
 export type EngineActionResult =
   | { kind: "done"; output: Json; log?: { level: "DEBUG" | "INFO" | "WARN" | "ERROR"; message: string } }
@@ -10,6 +11,12 @@ const levels = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
 
 function invalid(message: string): EngineActionResult {
   return { kind: "failed", error: { code: "TASK_INPUT_INVALID", kind: kindOf("TASK_INPUT_INVALID"), message } };
+}
+
+const inEngine = new Set(["core/value.set", "core/log.write", "core/wait.for"]);
+
+export function isEngineAction(action: string): boolean {
+  return inEngine.has(action);
 }
 
 /** Runs `core/value.set`, `core/log.write` or `core/wait.for`; null for an action that is not the engine's. */
@@ -32,14 +39,15 @@ function writeLog(inputs: JsonObject): EngineActionResult {
   if (message === undefined) return invalid("Cannot write a log line: inputs.message is missing");
   if (level === undefined) return invalid(`Cannot write a log line: level "${String(inputs["level"])}" is none of ${levels.join(", ")}`);
   const text = typeof message === "string" ? message : JSON.stringify(message);
-  return { kind: "done", output: {}, log: { level, message: text.slice(0, limits.logLineBytesMax) } };
+  return { kind: "done", output: {}, log: { level, message: boundLine(text) } };
 }
 
 function waitFor(inputs: JsonObject, now: number): EngineActionResult {
   const { duration, until } = inputs;
   if ((duration === undefined) === (until === undefined)) return invalid("Cannot wait: exactly one of inputs.duration and inputs.until is needed");
   const ms = duration === undefined ? null : typeof duration === "number" ? duration : parseDuration(String(duration));
-  if (duration !== undefined && (ms === null || ms < 0 || ms > limits.durationMsMax)) return invalid(`Cannot wait for "${String(duration)}": not a duration up to a year`);
+  if (duration !== undefined && (ms === null || !(ms >= 0 && ms <= limits.durationMsMax)))
+    return invalid(`Cannot wait for "${String(duration)}": not a duration up to a year`);
   const at = until === undefined ? now + (ms ?? 0) : parseTime(String(until));
   if (at === null || at > now + limits.durationMsMax) return invalid(`Cannot wait until "${String(until)}": not a time within a year`);
   const iso = toIso(at);
@@ -49,5 +57,10 @@ function waitFor(inputs: JsonObject, now: number): EngineActionResult {
 /** Environment values as text, objects as JSON. */
 export function envTexts(values: Json): Record<string, string> {
   if (!isObject(values)) return {};
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "string" ? value : value === null ? "" : JSON.stringify(value)]));
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, envText(value)]));
+}
+
+function envText(value: unknown): string {
+  if (value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

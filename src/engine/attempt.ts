@@ -1,16 +1,16 @@
 // One attempt outside the engine: its process, its log, its timeout. It decides nothing; it reports once, when all is over.
-import { kindOf } from "../base/index.ts";
+import { kindOf, toErrorBody } from "../base/index.ts";
 import { AttemptLog } from "../logs/index.ts";
 import type { LogLine } from "../storage/index.ts";
 import type { DecideContext, TaskStart } from "./decision.ts";
 import type { Machine } from "./machine.ts";
-import type { TaskInvocation, TaskInvoker, TaskOutcome, Timers } from "./ports.ts";
+import type { TaskCall, TaskInvocation, TaskInvoker, TaskOutcome, Timers } from "./ports.ts";
 import type { AttemptEnd } from "./results.ts";
 
 export type AttemptDeps = { timers: Timers; invoker: TaskInvoker; context: () => DecideContext };
 export type AttemptEvents = {
-  /** Lines to store while the attempt runs. */
-  onLogs: (lines: LogLine[]) => void;
+  /** Lines to store while the attempt runs; resolves when they are, or will never be. */
+  onLogs: (lines: LogLine[]) => Promise<void>;
   /** The whole tree is gone; `lines` are those that were not given to `onLogs`. */
   onEnd: (result: TaskOutcome, end: AttemptEnd, lines: LogLine[]) => void;
 };
@@ -35,7 +35,8 @@ export class AttemptRun {
     this.#machine = machine;
     this.#start = start;
     this.#events = events;
-    this.#log = new AttemptLog({ executionId: machine.header.executionId, task: start.task, itemIndex: null, attempt: start.attempt });
+    const { executionId } = machine.header;
+    this.#log = new AttemptLog({ executionId, task: start.task, itemIndex: null, attempt: start.attempt });
   }
 
   /** Resolves when the process tree is gone and the end was reported. */
@@ -46,17 +47,28 @@ export class AttemptRun {
   /** `isStopped`: a stop came between the decision and now; nothing is spawned. */
   start(isStopped: boolean): void {
     const now = this.#now();
-    if (isStopped) return void this.#end({ ok: false, error: { code: "TASK_CANCELLED", kind: "failed", message: "Stopped before it began" }, retryable: false }, now);
+    if (isStopped) return this.#end(stoppedBefore, now);
     const { timeoutMs } = this.#start;
     const deadlineAt = timeoutMs === null ? null : now + timeoutMs;
-    this.#invocation = this.#invoke(deadlineAt);
-    if (deadlineAt !== null) {
-      this.#timeout = this.#deps.timers.set(deadlineAt, () => {
-        this.#isTimedOut = true;
-        this.#invocation?.terminate();
-      });
+    try {
+      this.#invocation = this.#invoke(deadlineAt);
+    } catch (cause) {
+      return this.#end(notStarted(cause), now);
     }
-    void this.#invocation.done.then((outcome) => this.#end(outcome, now));
+    if (deadlineAt !== null) this.#watch(deadlineAt);
+    void this.#invocation.done.then(
+      (outcome) => this.#end(outcome, now),
+      (cause: unknown) => this.#end(notStarted(cause), now),
+    );
+  }
+
+  /** Timers may ring early, so the time is looked at again. */
+  #watch(deadlineAt: number): void {
+    this.#timeout = this.#deps.timers.set(deadlineAt, () => {
+      if (this.#now() < deadlineAt) return this.#watch(deadlineAt);
+      this.#isTimedOut = true;
+      this.#invocation?.terminate();
+    });
   }
 
   terminate(): void {
@@ -86,17 +98,17 @@ export class AttemptRun {
     });
   }
 
-  #take(line: Parameters<Parameters<TaskInvoker["invoke"]>[0]["onLine"]>[0]): void {
+  #take(line: Parameters<TaskCall["onLine"]>[0]): Promise<void> | void {
     this.#log.add({ ...line, time: this.#now() });
-    if (this.#log.pending >= flushLines) this.#flushNow();
-    else this.#flush ??= this.#deps.timers.set(this.#now() + flushMs, () => this.#flushNow());
+    if (this.#log.pending >= flushLines) return this.#flushNow();
+    this.#flush ??= this.#deps.timers.set(this.#now() + flushMs, () => void this.#flushNow());
   }
 
-  #flushNow(): void {
+  #flushNow(): Promise<void> | void {
     if (this.#flush !== null) this.#deps.timers.clear(this.#flush);
     this.#flush = null;
     const lines = this.#log.take();
-    if (lines.length > 0) this.#events.onLogs(lines);
+    if (lines.length > 0) return this.#events.onLogs(lines);
   }
 
   #end(outcome: TaskOutcome, startedAt: number): void {
@@ -112,6 +124,13 @@ export class AttemptRun {
   #now(): number {
     return this.#deps.context().clock.now();
   }
+}
+
+const stoppedBefore: TaskOutcome = { ok: false, error: { code: "TASK_CANCELLED", kind: "failed", message: "Stopped before it began" }, retryable: false };
+
+/** What the invoker throws is no outcome of the task: no folder could be made, no process started. */
+function notStarted(cause: unknown): TaskOutcome {
+  return { ok: false, error: toErrorBody(cause), retryable: false };
 }
 
 function timedOut(timeoutMs: number): TaskOutcome {

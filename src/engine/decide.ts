@@ -1,10 +1,10 @@
 // The pure machine: given an execution's state, which events come next. It starts nothing and writes nothing.
-import { type ErrorBody, fail, type Json, type JsonObject, toIso } from "../base/index.ts";
-import { runEngineAction, envTexts } from "./actions.ts";
+import { assert, type ErrorBody, type Json, type JsonObject, toIso } from "../base/index.ts";
+import { envTexts, isEngineAction, runEngineAction } from "./actions.ts";
 import { type DecideContext, type Decision, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
 import { decideEnd } from "./end.ts";
-import { deadlineOf, isDone, isEnded, type Machine, type TaskRunMachine } from "./machine.ts";
-import { expressionFailure, failureEvent, shapeOutput } from "./results.ts";
+import { deadlineOf, hasReady, isDone, isEnded, type Machine, type TaskRunMachine } from "./machine.ts";
+import { expressionFailure, failureEvent, reasonOf, shapeOutput, storableError } from "./results.ts";
 import { scopeOf } from "./scope.ts";
 
 /**
@@ -16,7 +16,7 @@ export function decideNext(machine: Machine, context: DecideContext): Decision {
   if (machine.state === "PENDING") return decidePending(machine, context);
   if (machine.stop?.active === true) return decideStop(machine, context);
   if (machine.phase === "end") return resumeOr(machine, context, decideEnd(machine, context));
-  const due = dueRun(machine, context.clock.now());
+  const due = dueRun(machine, context);
   if (due !== null) return resumeOr(machine, context, decideDue(machine, context, due));
   const ready = decideReady(machine, context);
   if (ready !== null) return resumeOr(machine, context, ready);
@@ -50,27 +50,31 @@ function resumeOr(machine: Machine, context: DecideContext, decision: Decision):
   return { ...decision, events: [executionEvent(machine, context, { type: "trace.execution.resumed", payload: {} }), ...decision.events] };
 }
 
-function dueRun(machine: Machine, now: number): TaskRunMachine | null {
+/** The first run whose time has come and that can go on now: another attempt needs a slot. */
+function dueRun(machine: Machine, context: DecideContext): TaskRunMachine | null {
+  const now = context.clock.now();
   let first: TaskRunMachine | null = null;
   for (const id of machine.waiting) {
     const run = machine.runs.get(id);
     if (run === undefined || run.dueAt === null || run.dueAt > now) continue;
+    if (run.reason === "RETRY_DELAY" && context.slots === 0) continue;
     if (first === null || id < first.task.definition.id) first = run;
   }
   return first;
 }
 
 function decideDue(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
-  if (run.reason === "RETRY_DELAY") return context.slots > 0 || isEngineAction(run) ? decideStart(machine, context, run) : nothing;
-  const output: Json = { until: run.dueAt === null ? null : toIso(run.dueAt) };
-  return succeed(machine, context, run, output);
+  if (run.reason === "RETRY_DELAY") return decideStart(machine, context, run);
+  return succeed(machine, context, run, { until: run.dueAt === null ? null : toIso(run.dueAt) });
 }
 
 function succeed(machine: Machine, context: DecideContext, run: TaskRunMachine, raw: Json): Decision {
   const shaped = shapeOutput(machine, run, raw);
   const duration_ms = Math.max(0, context.clock.now() - (run.startedAt ?? context.clock.now()));
-  if (!shaped.ok) return { ...nothing, events: [failureEvent(machine, context, { run, error: shaped.error, retryable: false, ended: { duration_ms } })] };
-  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: shaped.output, duration_ms } })] };
+  const event = shaped.ok
+    ? taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: shaped.output, duration_ms } })
+    : failureEvent(machine, context, { run, error: shaped.error, retryable: false, ended: { duration_ms } });
+  return { ...nothing, events: [event] };
 }
 
 /** The first ready task that can be decided now: skipped, failed, done by the engine, or started where a slot is free. */
@@ -81,8 +85,11 @@ function decideReady(machine: Machine, context: DecideContext): Decision | null 
     const run = machine.runs.get(id);
     if (run === undefined) continue;
     const verdict = run.attempt > 0 ? { runs: true as const } : mayRun(machine, run);
-    if (!verdict.runs) return { ...nothing, events: [verdict.error === null ? skipEvent(machine, context, run, verdict.reason) : failedBefore(machine, context, run, verdict.error)] };
-    if (context.slots > 0 || isEngineAction(run)) return decideStart(machine, context, run);
+    if (!verdict.runs) {
+      const { error, reason } = verdict;
+      return { ...nothing, events: [error === null ? skipEvent(machine, context, run, reason) : failedBefore(machine, context, run, error)] };
+    }
+    if (context.slots > 0 || isEngineAction(run.task.definition.action)) return decideStart(machine, context, run);
   }
   return null;
 }
@@ -97,9 +104,9 @@ function mayRun(machine: Machine, run: TaskRunMachine): Verdict {
     const need = machine.runs.get(name);
     return need !== undefined && isDone(need);
   });
-  if (!needsDone && condition?.callsStatus !== true) return { runs: false, reason: "DEPENDENCY_FAILED", error: null };
-  if (condition === null) return { runs: true };
+  if (condition === null) return needsDone ? { runs: true } : { runs: false, reason: "DEPENDENCY_FAILED", error: null };
   try {
+    if (!needsDone && !condition.callsStatus) return { runs: false, reason: "DEPENDENCY_FAILED", error: null };
     return condition.evaluate(scopeOf(machine, run)) ? { runs: true } : { runs: false, reason: "CONDITION_FALSE", error: null };
   } catch (cause) {
     return { runs: false, reason: "EXPRESSION_ERROR", error: expressionFailure(cause) };
@@ -115,10 +122,6 @@ function failedBefore(machine: Machine, context: DecideContext, run: TaskRunMach
   return failureEvent(machine, context, { run, error, retryable: false, attempt: null });
 }
 
-function isEngineAction(run: TaskRunMachine): boolean {
-  return run.task.definition.action === "core/value.set" || run.task.definition.action === "core/log.write" || run.task.definition.action === "core/wait.for";
-}
-
 function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
   const { definition } = run.task;
   let inputs: JsonObject;
@@ -132,7 +135,7 @@ function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachi
   }
   const attempt = run.attempt + 1;
   const spanId = context.ids.next();
-  const inEngine = isEngineAction(run);
+  const inEngine = isEngineAction(definition.action);
   const sandbox = inEngine ? { level: "off", layers: [] } : context.sandbox;
   const payload: JsonObject = {
     action: definition.action, runtime: inEngine ? "engine" : definition.runtime, permissions: (definition.permissions ?? {}) as JsonObject, sandbox,
@@ -152,9 +155,12 @@ function runInEngine(
 ): Decision {
   const { run, attempt, spanId } = at;
   const result = runEngineAction(run.task.definition.action, at.inputs, context.clock.now());
-  if (result === null) throw fail("INTERNAL", `Cannot run ${run.task.definition.action} in the engine`);
+  assert(result !== null, `${run.task.definition.action} is an action of the engine`);
   const event = (type: string, payload: JsonObject) => taskEvent(machine, run, context, { type, payload, attempt, spanId });
-  const failed = (error: ErrorBody) => event("trace.task.failed", { error: error as unknown as Json, will_retry: false, reason: "INVALID_INPUT", duration_ms: 0 });
+  const failed = (error: ErrorBody) => {
+    const stored = storableError(error) as unknown as Json;
+    return event("trace.task.failed", { error: stored, will_retry: false, reason: reasonOf(error.code), duration_ms: 0 });
+  };
   if (result.kind === "failed") return { ...nothing, events: [at.started, failed(result.error)] };
   if (result.kind === "wait") return { ...nothing, events: [at.started, event("trace.task.waiting", { reason: "TIMER", until: result.until })] };
   const shaped = shapeOutput(machine, run, result.output);
@@ -165,8 +171,8 @@ function runInEngine(
 
 /** Nothing runs or is ready, but something waits: the execution is WAITING, for the reason of its first waiting task run. */
 function decideWaiting(machine: Machine, context: DecideContext): Decision {
-  if (machine.running.size > 0 || machine.ready.length > 0 || machine.waiting.size === 0) return nothing;
-  const first = [...machine.waiting].sort()[0];
+  if (machine.running.size > 0 || machine.waiting.size === 0 || hasReady(machine, context.clock.now())) return nothing;
+  const first = [...machine.waiting].toSorted()[0];
   const reason = machine.runs.get(first ?? "")?.reason ?? "TIMER";
   if (machine.state === "WAITING" && machine.reason === reason) return nothing;
   return { ...nothing, events: [executionEvent(machine, context, { type: "trace.execution.waiting", payload: { reason } })] };
@@ -180,7 +186,7 @@ export function isOverdue(machine: Machine, now: number): boolean {
 
 /** After a crash: attempts without a result are lost; what follows is the task's `onLost`. */
 export function decideRecovery(machine: Machine, context: DecideContext, isIdempotent: (action: string) => boolean): Decision {
-  const id = [...machine.running].sort()[0];
+  const id = [...machine.running].toSorted()[0];
   const run = id === undefined ? undefined : machine.runs.get(id);
   if (run === undefined) return nothing;
   const events = [taskEvent(machine, run, context, { type: "trace.task.lost", payload: {} })];
@@ -195,7 +201,7 @@ export function decideRecovery(machine: Machine, context: DecideContext, isIdemp
 function answerToLoss(run: TaskRunMachine, isIdempotent: (action: string) => boolean): "retry" | "fail" | "ask" {
   const { definition } = run.task;
   const hasTries = run.attempt < definition.retry.max;
-  if (definition.onLost === "retry") return run.attempt < definition.retry.max + 1 ? "retry" : "fail";
+  if (definition.onLost === "retry") return run.attempt <= definition.retry.max ? "retry" : "fail";
   if (definition.onLost !== undefined) return definition.onLost;
   return hasTries && (isIdempotent(definition.action) || definition.action === "core/shell.run") ? "retry" : "fail";
 }

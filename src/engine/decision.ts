@@ -52,7 +52,11 @@ export function taskEvent(
   return draftEvent(context, place, { type: what.type, payload, ...(what.severity === undefined ? {} : { severity: what.severity }) });
 }
 
-export function logLine(machine: Machine, run: TaskRunMachine | null, line: { time: number; level: LogLine["level"]; message: string; attempt?: number; metadata?: Json }): LogLine {
+export function logLine(
+  machine: Machine,
+  run: TaskRunMachine | null,
+  line: { time: number; level: LogLine["level"]; message: string; attempt?: number; metadata?: Json },
+): LogLine {
   return {
     executionId: machine.header.executionId,
     task: run?.task.definition.id ?? null,

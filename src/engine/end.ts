@@ -61,7 +61,7 @@ function digestOf(machine: Machine, end: End): string {
       output_sha256: run.output === null ? null : sha256Hex(canonicalJson(run.output)),
       error_code: run.error?.code ?? null,
     }))
-    .sort((a, b) => (a.task < b.task ? -1 : 1));
+    .toSorted((a, b) => (a.task < b.task ? -1 : 1));
   const { workflow, sha256, inputs } = header;
   return sha256Hex(canonicalJson({ workflow, sha256, inputs, state: end.state, reason_code: end.reason, outputs: end.outputs, tasks }));
 }

@@ -1,8 +1,8 @@
 // Starts, takes over and stops executions. Each is driven by a runner; the engine owns claims, places and what reaches it
 // from other processes.
-import { type Clock, fail, type Ids, isCoded, type JsonObject, limits } from "../base/index.ts";
+import { type Clock, fail, type Ids, isCoded, type JsonObject, limits, toIJson } from "../base/index.ts";
 import { actorOf, type Caller, type ExecutionState, principalText } from "../model/index.ts";
-import type { RowChange, RowOf, Store } from "../storage/index.ts";
+import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
 import type { DecideContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
@@ -52,9 +52,11 @@ export class Engine {
   readonly #plans: Plans;
   readonly #places: Places;
   readonly #runners = new Map<string, Runner>();
-  readonly #taking = new Set<string>();
+  readonly #taking = new Map<string, Promise<Runner | null>>();
   #timer: unknown = null;
+  #looking: Promise<void> | null = null;
   #lastExtend = 0;
+  #lastLook = 0;
   #token: number | null = null;
   #isStopping = false;
   #takesAll = false;
@@ -83,8 +85,10 @@ export class Engine {
     this.#takesAll = options.takesAll && this.#deps.runs;
     this.#token = await this.#deps.store.changeToken();
     this.#lastExtend = this.#deps.clock.now();
-    if (this.#takesAll) await this.#takeOrphans();
+    this.#lastLook = this.#lastExtend;
+    // Leases are looked after from the first takeover on: thousands of them take longer than one lasts.
     this.#tick();
+    if (this.#takesAll) await this.#takeOrphans();
   }
 
   /**
@@ -92,22 +96,25 @@ export class Engine {
    * @throws QUEUE_FULL, ALREADY_EXISTS, NOT_READY, WORKFLOW_NOT_FOUND
    */
   async submit(request: SubmitRequest): Promise<{ executionId: string; state: ExecutionState }> {
+    const { executionId } = request;
+    const { plan, row } = await this.#plans.load(request.workflow, request.revision);
     if (this.#isStopping) throw fail("NOT_READY", "Cannot start an execution: the server is stopping");
     if (this.#places.queued >= limits.queueMax)
       throw fail("QUEUE_FULL", `Cannot start an execution: ${limits.queueMax} wait already`, { hint: "Try again when some have ended." });
-    const { plan, row } = await this.#plans.load(request.workflow, request.revision);
-    const header = this.#headerOf(request, row, plan.definition.timeoutMs);
-    const machine = newMachine(header, plan);
-    const opens = new Map([[header.executionId, { subject: "execution" as const, subjectId: header.executionId }]]);
+    // The store refuses an id that was used before; one that runs here must keep its runner.
+    if (this.#runners.has(executionId)) throw fail("ALREADY_EXISTS", `Cannot start the execution: its id "${executionId}" is taken`);
+    const machine = newMachine(this.#headerOf(request, row, plan.definition.timeoutMs), plan);
+    const opens = new Map([[executionId, { subject: "execution" as const, subjectId: executionId }]]);
     const created = this.#createdEvent(machine, request);
+    const { sideChanges } = request;
     if (!this.#deps.runs) {
-      await this.#deps.ledger.commit({ events: [created], opens, sideChanges: request.sideChanges, expected: new Map([[header.executionId, 0]]) }).catch(this.#taken);
-      return { executionId: header.executionId, state: "PENDING" };
+      const expected = new Map([[executionId, 0]]);
+      await this.#deps.ledger.commit({ events: [created], opens, sideChanges, expected }).catch(this.#taken);
+      return { executionId, state: "PENDING" };
     }
-    const runner = this.#newRunner(machine);
-    this.#runners.set(header.executionId, runner);
-    await runner.open({ events: [created], opens, sideChanges: request.sideChanges, acquire: this.#claimWish(header.executionId) }).catch(this.#taken);
-    return { executionId: header.executionId, state: machine.state };
+    const runner = this.#addRunner(machine, null);
+    const acquire = this.#claimWish(executionId);
+    return { executionId, state: await runner.open({ events: [created], opens, sideChanges, acquire }).catch(this.#taken) };
   }
 
   /** An execution id that was used before loses the race for sequence 0, or its claim. */
@@ -122,7 +129,7 @@ export class Engine {
       workflow: request.workflow,
       revision: request.revision,
       sha256: row.sha256,
-      inputs: request.inputs,
+      inputs: toIJson(request.inputs) as JsonObject,
       trigger: request.trigger,
       labels: request.labels,
       timeoutMs: request.timeoutMs ?? workflowTimeout,
@@ -138,7 +145,8 @@ export class Engine {
   #createdEvent(machine: Machine, request: SubmitRequest) {
     const { header } = machine;
     const payload: JsonObject = {
-      execution_id: header.executionId, workflow: header.workflow, revision: header.revision, sha256: header.sha256, trigger: header.trigger, inputs: header.inputs,
+      execution_id: header.executionId, workflow: header.workflow, revision: header.revision, sha256: header.sha256,
+      trigger: header.trigger, inputs: header.inputs,
     };
     if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
     if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;
@@ -151,68 +159,82 @@ export class Engine {
    * @throws EXECUTION_NOT_FOUND, EXECUTION_STATE when it ended otherwise
    */
   async cancel(executionId: string, caller: Caller): Promise<{ already: boolean; state: ExecutionState }> {
-    const row = await this.#deps.store.findExecution(executionId);
+    const { store, ledger, ids, clock } = this.#deps;
+    const row = await store.findExecution(executionId);
     if (row === null) throw fail("EXECUTION_NOT_FOUND", `Cannot cancel execution "${executionId}": no such execution`);
     if (row.state === "CANCELLED") return { already: true, state: "CANCELLED" };
-    if (row.ended_at !== null) throw fail("EXECUTION_STATE", `Cannot cancel execution "${executionId}": it ended with ${row.state}`);
+    if (row.ended_at !== null) throw endedOtherwise(executionId, row.state);
     const by = principalText(caller.principal);
-    const command = { command_id: this.#deps.ids.next(), execution_id: executionId, kind: "cancel", body: "{}", by, created_at: this.#deps.clock.now() };
-    await this.#deps.ledger.commit({ events: [], sideChanges: [{ table: "commands", op: "insert", row: command }] });
+    const command = { command_id: ids.next(), execution_id: executionId, kind: "cancel", body: "{}", by, created_at: clock.now() };
+    await ledger.commit({ events: [], sideChanges: [{ table: "commands", op: "insert", row: command }] });
     await this.#takeCommands(executionId);
-    const runner = this.#runners.get(executionId);
-    // Where nothing runs the end is only a commit away: answer with it.
-    if (runner !== undefined && runner.attempts === 0) await runner.ended.catch(() => undefined);
-    const after = await this.#deps.store.findExecution(executionId);
+    const after = await store.findExecution(executionId);
+    if (after !== null && after.ended_at !== null && after.state !== "CANCELLED") throw endedOtherwise(executionId, after.state);
     return { already: false, state: after?.state ?? row.state };
   }
 
+  /** Hands commands to the runners of their executions. For one execution it is taken up where nobody owns it, and what only takes a commit is waited for. */
   async #takeCommands(executionId: string | null): Promise<void> {
-    for (const command of await this.#deps.store.listCommands(executionId)) {
-      const runner = this.#runners.get(command.execution_id) ?? (executionId === null ? null : await this.takeUp(command.execution_id));
-      if (command.kind === "cancel") runner?.requestStop({ reason: "USER_CANCELLED", by: command.by }, command.command_id);
+    const { store, ledger } = this.#deps;
+    for (const command of await store.listCommands(executionId)) {
+      const id = command.execution_id;
+      const runner = this.#runners.get(id) ?? (executionId === null ? null : await this.takeUp(id));
+      if (runner !== null) {
+        const answered = stopBy(runner, command);
+        if (executionId !== null && runner.attempts === 0) await answered;
+      } else if ((await store.findExecution(id))?.ended_at !== null) {
+        // It ended while the command was on its way: nothing will answer it any more.
+        await ledger.commit({ events: [], sideChanges: [{ table: "commands", op: "delete", key: { command_id: command.command_id } }] });
+      }
     }
   }
 
   /** Claims and drives an execution that no living process owns; null when another one does, or it has ended. */
-  async takeUp(executionId: string): Promise<Runner | null> {
+  takeUp(executionId: string): Promise<Runner | null> {
     const known = this.#runners.get(executionId);
-    if (known !== undefined) return known;
-    if (this.#isStopping || this.#taking.has(executionId) || !(await this.#isFree(executionId))) return null;
-    this.#taking.add(executionId);
+    if (known !== undefined) return Promise.resolve(known);
+    const begun = this.#taking.get(executionId);
+    if (begun !== undefined) return begun;
+    const taking = this.#claimAndRun(executionId).finally(() => this.#taking.delete(executionId));
+    this.#taking.set(executionId, taking);
+    return taking;
+  }
+
+  async #claimAndRun(executionId: string): Promise<Runner | null> {
+    const { store, ledger } = this.#deps;
     try {
-      const { claim } = await this.#deps.ledger.commit({ events: [], acquire: this.#claimWish(executionId) });
-      const machine = await restoreMachine(this.#deps.store, this.#plans, executionId);
-      if (claim === null || isEnded(machine)) {
-        if (claim !== null) await this.#deps.store.releaseClaims([claim]);
+      if (this.#isStopping || !(await this.#isFree(executionId))) return null;
+      const { claim } = await ledger.commit({ events: [], acquire: this.#claimWish(executionId) });
+      if (claim === null) return null;
+      const machine = await restoreMachine(store, this.#plans, executionId);
+      const commands = await store.listCommands(executionId);
+      if (this.#isStopping || isEnded(machine)) {
+        await store.releaseClaims([claim]);
         return null;
       }
-      const runner = this.#newRunner(machine);
-      this.#runners.set(executionId, runner);
-      for (const command of await this.#deps.store.listCommands(executionId))
-        if (command.kind === "cancel") runner.requestStop({ reason: "USER_CANCELLED", by: command.by }, command.command_id);
-      const lost = [...machine.running].map(() => () => decideRecovery(machine, this.#context(), this.#deps.isIdempotent));
-      runner.adopt(claim, lost);
+      const runner = this.#addRunner(machine, claim);
+      for (const command of commands) void stopBy(runner, command);
+      runner.adopt([...machine.running].map(() => () => decideRecovery(machine, this.#context(), this.#deps.isIdempotent)));
       return runner;
     } catch (cause) {
-      if (isCoded(cause, "CLAIM_LOST")) return null;
-      this.#deps.onTrouble(`Cannot take up execution "${executionId}": ${describeAbandon(cause)}`);
+      if (!isCoded(cause, "CLAIM_LOST")) this.#deps.onTrouble(`Cannot take up execution "${executionId}": ${describeAbandon(cause)}`);
       return null;
-    } finally {
-      this.#taking.delete(executionId);
     }
   }
 
   /** Stops taking work, lets attempts finish up to the bound, then kills them and gives all claims back. */
   async stop(drainMs: number): Promise<void> {
+    const { timers, clock, ledger, store } = this.#deps;
     this.#isStopping = true;
-    if (this.#timer !== null) this.#deps.timers.clear(this.#timer);
-    const until = this.#deps.clock.now() + drainMs;
-    while (this.#busy() > 0 && this.#deps.clock.now() < until) await this.#pause(Math.min(50, drainMs));
+    this.#places.close();
+    if (this.#timer !== null) timers.clear(this.#timer);
+    const until = clock.now() + drainMs;
+    while (this.#busy() > 0 && clock.now() < until) await this.#pause(Math.min(50, drainMs));
+    await Promise.all([this.#looking, ...this.#taking.values()]);
     const runners = [...this.#runners.values()];
-    const fences = runners.map((runner) => runner.fence).filter((fence) => fence !== null);
     await Promise.all(runners.map((runner) => runner.abandon(fail("NOT_READY", "The process stopped before the execution ended"))));
-    await this.#deps.ledger.settle();
-    await this.#deps.store.releaseClaims(fences);
+    await ledger.settle();
+    await store.releaseClaims(runners.map((runner) => runner.fence).filter((fence) => fence !== null));
   }
 
   #busy(): number {
@@ -225,12 +247,13 @@ export class Engine {
     return new Promise((resolve) => this.#deps.timers.set(this.#deps.clock.now() + ms, resolve));
   }
 
-  #newRunner(machine: Machine): Runner {
-    const { store, ledger, timers, invoker, keepWorkspace } = this.#deps;
-    return new Runner(
-      { store, ledger, timers, invoker, keepWorkspace, places: this.#places, context: () => this.#context(), onGone: (runner) => this.#forget(runner) },
-      machine,
-    );
+  #addRunner(machine: Machine, claim: ClaimFence | null): Runner {
+    const { store, ledger, timers, invoker, keepWorkspace, onTrouble } = this.#deps;
+    const onGone = (runner: Runner) => this.#forget(runner);
+    const context = () => this.#context();
+    const runner = new Runner({ store, ledger, timers, invoker, keepWorkspace, onTrouble, places: this.#places, context, onGone }, machine, claim);
+    this.#runners.set(runner.id, runner);
+    return runner;
   }
 
   #forget(runner: Runner): void {
@@ -270,35 +293,59 @@ export class Engine {
   #tick(): void {
     if (this.#isStopping) return;
     this.#timer = this.#deps.timers.set(this.#deps.clock.now() + tickMs, () => {
-      void this.#attend()
-        .catch((cause: unknown) => this.#deps.onTrouble(`Cannot look after claims: ${describeAbandon(cause)}`))
+      void this.#extendLeases()
+        .catch((cause: unknown) => this.#deps.onTrouble(`Cannot extend claims: ${describeAbandon(cause)}`))
         .then(() => this.#tick());
+      // Takes as long as there is to take over, which must not hold the leases up.
+      this.#looking ??= this.#look()
+        .catch((cause: unknown) => this.#deps.onTrouble(`Cannot see what other processes wrote: ${describeAbandon(cause)}`))
+        .finally(() => (this.#looking = null));
     });
   }
 
-  async #attend(): Promise<void> {
-    await this.#extendLeases();
-    const token = await this.#deps.store.changeToken();
-    if (token === this.#token) return;
-    this.#token = token;
-    this.#deps.ledger.announceExternal();
-    await this.#takeCommands(null);
+  async #look(): Promise<void> {
+    const { store, ledger, clock } = this.#deps;
+    const token = await store.changeToken();
+    if (token !== this.#token) {
+      ledger.announceExternal();
+      await this.#takeCommands(null);
+    } else if (clock.now() - this.#lastLook < leaseMs / 3) return;
+    // A process that died without a word leaves its claims to expire: that changes nothing in the store.
+    this.#lastLook = clock.now();
     if (this.#takesAll) await this.#takeOrphans();
+    // Only now: what could not be read to its end is read again.
+    this.#token = token;
   }
 
   async #extendLeases(): Promise<void> {
-    const now = this.#deps.clock.now();
+    const { store, clock } = this.#deps;
+    const now = clock.now();
     if (now - this.#lastExtend < leaseMs / 3) return;
     this.#lastExtend = now;
     const fences = [...this.#runners.values()].map((runner) => runner.fence).filter((fence) => fence !== null);
-    const lost = new Set(await this.#deps.store.extendClaims(fences, now + leaseMs));
-    for (const runner of this.#runners.values())
-      if (lost.has(resourceOf(runner.id))) void runner.abandon(fail("CLAIM_LOST", `Cannot go on with execution "${runner.id}": another process owns it`));
-    // A process that died without a word leaves its claims to expire: look for them now and then.
-    if (this.#takesAll) await this.#takeOrphans();
+    const lost = new Set(await store.extendClaims(fences, now + leaseMs));
+    for (const fence of fences) {
+      const runner = this.#runners.get(executionOf(fence.resource));
+      if (lost.has(fence.resource) && runner?.fence === fence)
+        void runner.abandon(fail("CLAIM_LOST", `Cannot go on with execution "${runner.id}": another process owns it`));
+    }
   }
 }
 
 function resourceOf(executionId: string): string {
-  return `execution:${executionId}`;
+  return `${claimKind}${executionId}`;
+}
+
+function executionOf(resource: string): string {
+  return resource.slice(claimKind.length);
+}
+
+const claimKind = "execution:";
+
+function stopBy(runner: Runner, command: RowOf<"commands">): Promise<void> {
+  return command.kind === "cancel" ? runner.requestStop({ reason: "USER_CANCELLED", by: command.by }, command.command_id) : Promise.resolve();
+}
+
+function endedOtherwise(executionId: string, state: string) {
+  return fail("EXECUTION_STATE", `Cannot cancel execution "${executionId}": it ended with ${state}`);
 }

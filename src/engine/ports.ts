@@ -18,7 +18,8 @@ export type TaskCall = {
   folder: string | null;
   /** Absolute time (ms) at which the engine will stop it, null without a timeout. */
   deadlineAt: number | null;
-  onLine: (line: { source: LogSource; level: LogLevel; message: string; metadata: Json | null }) => void;
+  /** A promise asks the producer to wait for it, so that a flood of lines does not pile up in memory. */
+  onLine: (line: { source: LogSource; level: LogLevel; message: string; metadata: Json | null }) => Promise<void> | void;
 };
 export type TaskOutcome = { ok: true; output: Json } | { ok: false; error: ErrorBody; retryable: boolean };
 export type TaskInvocation = {

@@ -24,9 +24,12 @@ const reasons: Record<string, TerminalReason> = {
 
 /** Codes after which another attempt would end the same way. */
 const nonRetryable = new Set([
-  "PERMISSION_DENIED", "APPROVAL_DENIED", "EXPRESSION_ERROR", "INPUT_INVALID", "TASK_INPUT_INVALID", "OUTPUT_INVALID", "PLUGIN_OUTPUT_INVALID", "NOT_AVAILABLE_YET",
-  "SANDBOX_UNAVAILABLE", "TOO_LARGE",
+  "PERMISSION_DENIED", "APPROVAL_DENIED", "EXPRESSION_ERROR", "INPUT_INVALID", "TASK_INPUT_INVALID", "OUTPUT_INVALID", "PLUGIN_OUTPUT_INVALID",
+  "NOT_AVAILABLE_YET", "SANDBOX_UNAVAILABLE", "TOO_LARGE",
 ]);
+
+/** Errors stay inside their event: readers of a trace need no blob to see why something failed. */
+const messageUnitsMax = 2000;
 
 export function reasonOf(code: string): TerminalReason {
   return reasons[code] ?? "TASK_FAILED";
@@ -36,8 +39,32 @@ export function expressionFailure(cause: unknown): ErrorBody {
   return isCoded(cause) ? toErrorBody(cause) : { code: "EXPRESSION_ERROR", kind: kindOf("EXPRESSION_ERROR"), message: String(cause) };
 }
 
+/** An error of a task as it is stored: I-JSON whatever the task said, and small; details that are too large are left out. */
+export function storableError(error: ErrorBody): ErrorBody {
+  const { kind, details, hint } = error;
+  const message = cut(error.message, messageUnitsMax);
+  const short: ErrorBody = { code: cut(error.code, 100), kind, message };
+  if (hint !== undefined) short.hint = cut(hint, 500);
+  if (details === undefined) return short;
+  try {
+    const whole = toIJson({ ...short, details });
+    if (Buffer.byteLength(JSON.stringify(whole)) <= limits.payloadValueBytesMax) return whole as unknown as ErrorBody;
+  } catch {
+    // What a task wrote need not be I-JSON; its message is enough.
+  }
+  return short;
+}
+
+function cut(text: string, unitsMax: number): string {
+  return (text.length <= unitsMax ? text : `${text.slice(0, unitsMax)}…`).toWellFormed();
+}
+
 /** The end of a running attempt. Nothing for an attempt that is not the current one: its fate was decided before. */
-export function decideResult(machine: Machine, context: DecideContext, at: { run: TaskRunMachine; attempt: number; result: TaskResult; end: AttemptEnd }): Decision {
+export function decideResult(
+  machine: Machine,
+  context: DecideContext,
+  at: { run: TaskRunMachine; attempt: number; result: TaskResult; end: AttemptEnd },
+): Decision {
   const { run, end } = at;
   if (run.state !== "RUNNING" || run.attempt !== at.attempt) return nothing;
   const ended: JsonObject = { duration_ms: end.durationMs, log_sha256: end.logSha256, log_lines: end.logLines };
@@ -46,8 +73,10 @@ export function decideResult(machine: Machine, context: DecideContext, at: { run
     return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.cancelled", payload })] };
   }
   const result = at.result.ok ? shapeOutput(machine, run, at.result.output) : at.result;
-  if (result.ok) return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: result.output, ...ended } })] };
-  return { ...nothing, events: [failureEvent(machine, context, { run, error: result.error, retryable: result.retryable, ended })] };
+  const event = result.ok
+    ? taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: result.output, ...ended } })
+    : failureEvent(machine, context, { run, error: result.error, retryable: result.retryable, ended });
+  return { ...nothing, events: [event] };
 }
 
 /** The output as it is stored: I-JSON, bounded, with the task's own `outputs` put over it. */
@@ -68,8 +97,9 @@ function withDeclared(machine: Machine, run: TaskRunMachine, output: Json): Json
   const scope = scopeOf(machine, run);
   // The task's own raw result is visible to its `outputs` map as tasks.<id>.output.
   const own = { output, outputs: [], state: "SUCCESS", error: null };
-  const tasks = Object.create(scope.roots["tasks"] as object, { [run.task.definition.id]: { value: own, enumerable: true } }) as object;
-  const members = declared.evaluate({ ...scope, roots: { ...scope.roots, tasks } }) as JsonObject;
+  const all = scope.roots["tasks"] as object;
+  const tasks = new Proxy(all, { get: (target, id) => (id === run.task.definition.id ? own : Reflect.get(target, id)) });
+  const members = toIJson(declared.evaluate({ ...scope, roots: { ...scope.roots, tasks } })) as JsonObject;
   return typeof output === "object" && output !== null && !Array.isArray(output) ? { ...output, ...members } : members;
 }
 
@@ -79,9 +109,10 @@ export function failureEvent(
   context: DecideContext,
   at: { run: TaskRunMachine; error: ErrorBody; retryable: boolean; ended?: JsonObject; attempt?: number | null },
 ) {
-  const { run, error } = at;
-  const retry = run.task.definition.retry;
-  const willRetry = at.retryable && at.attempt !== null && run.attempt < retry.max + run.lostTries && !nonRetryable.has(error.code) && machine.stop?.active !== true;
+  const { run } = at;
+  const error = storableError(at.error);
+  const hasTries = at.attempt !== null && run.attempt < run.task.definition.retry.max + run.lostTries;
+  const willRetry = at.retryable && hasTries && !nonRetryable.has(error.code) && machine.stop?.active !== true;
   const payload: JsonObject = { error: error as unknown as Json, will_retry: willRetry, reason: reasonOf(error.code), ...at.ended };
   if (willRetry) payload["next_attempt_at"] = toIso(context.clock.now() + drawDelay(run, context.random));
   const attempt = at.attempt === undefined ? {} : { attempt: at.attempt };

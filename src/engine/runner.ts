@@ -1,14 +1,15 @@
 // Drives one execution: takes what happened, decides, commits, and only then acts. One commit is under way at a time;
 // what arrives meanwhile is decided together in the next one.
 import { isCoded, toErrorBody } from "../base/index.ts";
-import type { EventDraft } from "../model/index.ts";
-import type { Claim, ClaimFence, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
+import type { EventDraft, ExecutionState } from "../model/index.ts";
+import type { ClaimFence, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
 import type { Ledger, LedgerCommit } from "../trace/index.ts";
 import { AttemptRun } from "./attempt.ts";
+import { CommandBox } from "./command-box.ts";
 import type { DecideContext, Decision, TaskStart } from "./decision.ts";
 import { decideNext, isOverdue } from "./decide.ts";
 import { fold } from "./fold.ts";
-import { isEnded, type Machine, nextWake, type Stop } from "./machine.ts";
+import { hasReady, isEnded, type Machine, nextWake, type Stop, stopMachine } from "./machine.ts";
 import type { TaskInvoker, Timers } from "./ports.ts";
 import type { Places } from "./places.ts";
 import { decideResult } from "./results.ts";
@@ -21,6 +22,7 @@ export type RunnerDeps = {
   places: Places;
   context: () => DecideContext;
   keepWorkspace: (executionId: string) => boolean;
+  onTrouble: (text: string) => void;
   onGone: (runner: Runner) => void;
 };
 
@@ -33,7 +35,7 @@ export type Opening = {
   opens: ReadonlyMap<string, TraceSubject>;
   sideChanges: readonly RowChange[];
   blobs?: LedgerCommit["blobs"];
-  acquire: { resource: string; owner: string; expiresAt: number; now: number };
+  acquire: NonNullable<LedgerCommit["acquire"]>;
 };
 
 export class Runner {
@@ -41,21 +43,30 @@ export class Runner {
   readonly #deps: RunnerDeps;
   readonly #attempts = new Map<string, AttemptRun>();
   readonly #inbox: (() => Decision)[] = [];
-  readonly #commands: string[] = [];
+  readonly #commands = new CommandBox();
   readonly #logs: LogLine[] = [];
-  #fence: ClaimFence | null = null;
+  readonly #opened = Promise.withResolvers<ExecutionState>();
+  readonly #ended = Promise.withResolvers<void>();
+  #fence: ClaimFence | null;
   #opening: Opening | null = null;
+  #inFlight: Promise<unknown> | null = null;
+  #leaving: Promise<void> | null = null;
   #isBusy = false;
+  #isPoked = false;
   #isGone = false;
+  #isGivenUp = false;
   #timer: unknown = null;
   #timerAt: number | null = null;
-  readonly #ended = Promise.withResolvers<void>();
+  #decidedAt = 0;
 
-  constructor(deps: RunnerDeps, machine: Machine) {
+  /** `fence`: the claim on an execution that is taken over; a new one gets its claim with its first commit. */
+  constructor(deps: RunnerDeps, machine: Machine, fence: ClaimFence | null) {
     this.#deps = deps;
     this.machine = machine;
-    // A runner that is given up rejects `ended`; whoever waits is told, nobody has to.
+    this.#fence = fence;
+    // A runner that is given up rejects these; whoever waits is told, nobody has to.
     this.#ended.promise.catch(() => undefined);
+    this.#opened.promise.catch(() => undefined);
   }
 
   get id(): string {
@@ -76,17 +87,16 @@ export class Runner {
     return this.#ended.promise;
   }
 
-  /** First commit of a new execution: what opens it and whatever can be decided at once. Resolves when durable. */
-  async open(opening: Opening): Promise<void> {
+  /** First commit of a new execution: what opens it and whatever can be decided at once. Resolves with the state that is durable then. */
+  open(opening: Opening): Promise<ExecutionState> {
     for (const event of opening.events) fold(this.machine, event);
     this.#opening = opening;
-    await this.#step();
-    if (this.#isGone && !isEnded(this.machine)) await this.#ended.promise;
+    this.poke();
+    return this.#opened.promise;
   }
 
-  /** Takes over an execution that was folded from the store. */
-  adopt(claim: Claim, first: readonly (() => Decision)[]): void {
-    this.#fence = claim;
+  /** Takes over an execution that was folded from the store; `first` is decided before anything else. */
+  adopt(first: readonly (() => Decision)[]): void {
     this.#inbox.push(...first);
     this.poke();
   }
@@ -96,13 +106,14 @@ export class Runner {
     void this.#step();
   }
 
-  /** Stops everything of the current phase; a person's command is answered with the events that follow. */
-  requestStop(stop: Omit<Stop, "active">, commandId: string | null): void {
-    if (commandId !== null) this.#commands.push(commandId);
-    if (isEnded(this.machine)) return void this.#forgetCommands();
-    this.machine.stop = this.machine.stop === null ? { ...stop, active: true } : { ...this.machine.stop, active: true };
-    for (const attempt of this.#attempts.values()) attempt.terminate();
+  /** Stops everything of the current phase. A person's command hits once; it is answered when this resolves, or left to who comes next. */
+  requestStop(stop: Pick<Stop, "reason" | "by">, commandId: string): Promise<void> {
+    const known = this.#commands.find(commandId);
+    if (known !== null || this.#isGivenUp) return known ?? Promise.resolve();
+    const answered = this.#commands.add(commandId);
+    if (!isEnded(this.machine)) this.#stop(stop);
     this.poke();
+    return answered;
   }
 
   /** Kills every process at once: the second Ctrl-C. */
@@ -111,93 +122,118 @@ export class Runner {
   }
 
   /** Gives the execution up without deciding anything more: its processes are killed, others may take it over. */
-  async abandon(cause: unknown): Promise<void> {
-    if (this.#isGone) return;
+  abandon(cause: unknown): Promise<void> {
+    return (this.#leaving ??= this.#giveUp(cause));
+  }
+
+  async #giveUp(cause: unknown): Promise<void> {
     this.#isGone = true;
+    this.#isGivenUp = true;
     this.#clearTimer();
     const attempts = [...this.#attempts.values()];
     for (const attempt of attempts) attempt.kill();
     await Promise.all(attempts.map((attempt) => attempt.over));
-    this.#deps.places.leave(this.id);
-    this.#deps.onGone(this);
+    // What is on its way to the store may still arrive there; with it the claim to give back.
+    await this.#inFlight?.catch(() => undefined);
+    this.#leave();
+    this.#opened.reject(cause);
     this.#ended.reject(cause);
   }
 
   async #step(): Promise<void> {
+    this.#isPoked = true;
     if (this.#isBusy || this.#isGone) return;
     this.#isBusy = true;
     try {
-      while (await this.#commitPortion());
+      // Pokes that come while a commit is under way, even at its very end, are looked at before the runner rests.
+      while (this.#isPoked && !this.#isGone) {
+        this.#isPoked = false;
+        if (await this.#commitPortion()) this.#isPoked = true;
+      }
     } catch (cause) {
       await this.abandon(cause);
-    } finally {
-      this.#isBusy = false;
     }
+    this.#isBusy = false;
     if (!this.#isGone) this.#setTimer();
   }
 
   /** Decides and commits one portion; false when there was nothing to do. */
   async #commitPortion(): Promise<boolean> {
-    if (this.#isGone) return false;
     const opening = this.#opening;
     const decided = this.#decide();
     if (decided.events.length === 0 && opening === null && this.#logs.length === 0) return false;
-    const wish: LedgerCommit = { events: [...(opening?.events ?? []), ...decided.events], logs: [...this.#logs.splice(0), ...decided.logs], sideChanges: this.#sideChanges(opening) };
-    const before = this.machine.sequence - wish.events.length;
-    wish.expected = new Map([[this.id, before]]);
-    if (opening !== null) Object.assign(wish, { opens: opening.opens, acquire: opening.acquire, blobs: opening.blobs ?? [] });
-    if (this.#fence !== null) wish.fence = this.#fence;
-    if (isEnded(this.machine) && this.#fence !== null) wish.release = this.#fence;
     this.#opening = null;
-    const receipt = await this.#deps.ledger.commit(wish);
+    const state = this.machine.state;
+    const answers = this.#takeAnswers();
+    const commit = this.#deps.ledger.commit(this.#wish(opening, decided, answers));
+    this.#inFlight = commit;
+    const receipt = await commit;
+    this.#inFlight = null;
     if (receipt.claim !== null) this.#fence = receipt.claim;
+    this.#commands.settle(answers);
+    this.#opened.resolve(state);
+    // Given up meanwhile: what was to start is found lost by whoever takes over.
+    if (this.#isGone) return false;
     this.#act(decided.starts);
-    if (isEnded(this.machine)) await this.#finish(opening !== null);
+    if (isEnded(this.machine)) await (this.#leaving ??= this.#finish());
     // Who only waits needs no place: a thousand timers do not keep the next execution out.
     else if (this.machine.state === "WAITING") this.#deps.places.leave(this.id);
-    return !this.#isGone;
+    return true;
+  }
+
+  #wish(opening: Opening | null, decided: Decision, answers: readonly string[]): LedgerCommit {
+    const events = [...(opening?.events ?? []), ...decided.events];
+    const sideChanges = [...(opening?.sideChanges ?? []), ...answers.map(removeCommand)];
+    const wish: LedgerCommit = { events, logs: [...this.#logs.splice(0), ...decided.logs], sideChanges };
+    wish.expected = new Map([[this.id, this.machine.sequence - events.length]]);
+    if (opening !== null) Object.assign(wish, { opens: opening.opens, blobs: opening.blobs ?? [] });
+    if (opening !== null && !isEnded(this.machine)) wish.acquire = opening.acquire;
+    if (this.#fence !== null) wish.fence = this.#fence;
+    if (isEnded(this.machine) && this.#fence !== null) wish.release = this.#fence;
+    return wish;
   }
 
   #decide(): Decision {
+    const { places } = this.#deps;
     const all: Decision = { events: [], starts: [], logs: [] };
     const take = (decision: Decision): boolean => {
       for (const event of decision.events) fold(this.machine, event);
       all.events.push(...decision.events);
       all.logs.push(...decision.logs);
-      for (const start of decision.starts) this.#deps.places.takeSlot();
+      for (let count = decision.starts.length; count > 0; count -= 1) places.takeSlot(this.id);
       all.starts.push(...decision.starts);
       return decision.events.length > 0;
     };
+    this.#decidedAt = this.#now();
     for (const work of this.#inbox.splice(0)) take(work());
-    while (all.events.length < portion && this.#mayGoOn()) if (!take(decideNext(this.machine, this.#context()))) break;
+    let lacksSlot = false;
+    while (all.events.length < portion && this.#mayGoOn()) {
+      const context = { ...this.#deps.context(), slots: places.slotsFor(this.id) };
+      if (take(decideNext(this.machine, context))) continue;
+      lacksSlot = context.slots === 0 && hasReady(this.machine, this.#decidedAt);
+      break;
+    }
+    places.settle(this.id, lacksSlot);
     return all;
   }
 
-  #context(): DecideContext {
-    const context = this.#deps.context();
-    return { ...context, slots: this.#deps.places.slotsFor(this.id) };
-  }
-
+  /** Whether deciding is of use and allowed: to go on takes a place, to end or to be stopped does not. */
   #mayGoOn(): boolean {
     const { machine } = this;
-    if (isOverdue(machine, this.#deps.context().clock.now())) this.#overrun();
-    return machine.state !== "PENDING" || machine.stop !== null || this.#deps.places.enter(this.id);
+    if (isOverdue(machine, this.#decidedAt)) this.#stop({ reason: "TIMEOUT", by: null });
+    if (machine.stop?.active === true || machine.phase === "end" || (machine.state === "PENDING" && machine.stop !== null)) return true;
+    if (machine.state === "WAITING" && !hasReady(machine, this.#decidedAt)) return false;
+    return this.#deps.places.enter(this.id, machine.state !== "PENDING");
   }
 
-  #overrun(): void {
-    this.machine.stop = { reason: "TIMEOUT", by: null, active: true };
-    for (const attempt of this.#attempts.values()) attempt.terminate();
+  #stop(stop: Pick<Stop, "reason" | "by">): void {
+    stopMachine(this.machine, stop);
+    if (this.machine.stop?.active === true) for (const attempt of this.#attempts.values()) attempt.terminate();
   }
 
-  #sideChanges(opening: Opening | null): RowChange[] {
-    const changes = [...(opening?.sideChanges ?? [])];
-    const isAnswered = isEnded(this.machine) || this.machine.stop?.active !== true;
-    if (isAnswered) for (const id of this.#commands.splice(0)) changes.push({ table: "commands", op: "delete", key: { command_id: id } });
-    return changes;
-  }
-
-  #forgetCommands(): Promise<unknown> {
-    return this.#deps.ledger.commit({ events: [], sideChanges: this.#sideChanges(null) }).catch(() => undefined);
+  /** Commands that what was just decided answers: their rows go with these events. */
+  #takeAnswers(): string[] {
+    return isEnded(this.machine) || this.machine.stop?.active !== true ? this.#commands.take() : [];
   }
 
   #act(starts: readonly TaskStart[]): void {
@@ -211,7 +247,7 @@ export class Runner {
           this.#logs.push(...lines);
           this.#inbox.push(() => decideResult(this.machine, this.#deps.context(), { run, attempt: start.attempt, result, end }));
           // Give the slot back first, so that what this result makes ready may use it in the same commit.
-          this.#deps.places.giveSlot();
+          this.#deps.places.giveSlot(this.id);
           this.poke();
         },
       });
@@ -220,23 +256,44 @@ export class Runner {
     }
   }
 
-  #takeLogs(lines: LogLine[]): void {
-    if (this.#isGone) return;
-    void this.#deps.ledger.commit({ events: [], logs: lines }).catch((cause: unknown) => this.abandon(cause));
+  #takeLogs(lines: LogLine[]): Promise<void> {
+    if (this.#isGone || this.#fence === null) return Promise.resolve();
+    const stored = this.#deps.ledger.commit({ events: [], logs: lines, fence: this.#fence });
+    return stored.then(
+      () => undefined,
+      (cause: unknown) => void this.abandon(cause),
+    );
   }
 
-  async #finish(needsRelease: boolean): Promise<void> {
+  /** The end is durable: whatever fails from here on changes nothing about it. */
+  async #finish(): Promise<void> {
     this.#isGone = true;
     this.#clearTimer();
-    if (needsRelease && this.#fence !== null) await this.#deps.store.releaseClaims([this.#fence]);
-    if (!this.#deps.keepWorkspace(this.id)) await this.#deps.invoker.dispose(this.id);
-    this.#deps.places.leave(this.id);
-    this.#deps.onGone(this);
+    try {
+      if (!this.#deps.keepWorkspace(this.id)) await this.#deps.invoker.dispose(this.id);
+      await this.#answerLate();
+    } catch (cause) {
+      this.#deps.onTrouble(`Cannot clean up after execution "${this.id}": ${describeAbandon(cause)}`);
+    }
+    this.#leave();
     this.#ended.resolve();
   }
 
+  /** Commands that came while the end was on its way find nothing left to stop. */
+  async #answerLate(): Promise<void> {
+    for (let late = this.#commands.take(); late.length > 0; late = this.#commands.take())
+      await this.#deps.ledger.commit({ events: [], sideChanges: late.map(removeCommand) });
+  }
+
+  #leave(): void {
+    this.#deps.places.leave(this.id);
+    this.#commands.settleAll();
+    this.#deps.onGone(this);
+  }
+
+  /** What was due at the last decision and was not done waits for a slot or a place, which will wake it. */
   #setTimer(): void {
-    const at = nextWake(this.machine);
+    const at = nextWake(this.machine, this.#decidedAt);
     if (at === this.#timerAt) return;
     this.#clearTimer();
     if (at === null) return;
@@ -251,6 +308,14 @@ export class Runner {
     if (this.#timerAt !== null) this.#deps.timers.clear(this.#timer);
     this.#timerAt = null;
   }
+
+  #now(): number {
+    return this.#deps.context().clock.now();
+  }
+}
+
+function removeCommand(id: string): RowChange {
+  return { table: "commands", op: "delete", key: { command_id: id } };
 }
 
 /** Text of a runner's end for logs of the server. */

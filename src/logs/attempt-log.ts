@@ -6,6 +6,8 @@ export type AttemptPlace = { executionId: string; task: string; itemIndex: numbe
 export type NewLine = { source: LogSource; level: LogLevel; message: string; metadata: Json | null; time: number };
 
 const cutMark = " … [cut]";
+/** What a line counts at least: an empty one takes a row all the same. */
+const lineBytesMin = 64;
 
 export class AttemptLog {
   readonly #place: AttemptPlace;
@@ -27,13 +29,12 @@ export class AttemptLog {
   add(line: NewLine): void {
     if (this.#isFull) return;
     const message = boundLine(line.message);
-    if (this.#bytes + message.length > limits.logAttemptBytesMax) {
-      this.#isFull = true;
-      this.#push({ ...line, source: "engine", level: "WARN", metadata: null, message: `The log passed ${limits.logAttemptBytesMax} bytes: the rest is left out` });
-      return;
-    }
-    this.#bytes += message.length;
-    this.#push({ ...line, message });
+    const metadata = line.metadata === null ? null : JSON.stringify(line.metadata);
+    this.#bytes += Math.max(lineBytesMin, Buffer.byteLength(message) + (metadata?.length ?? 0) + 1);
+    if (this.#bytes <= limits.logAttemptBytesMax) return this.#push({ ...line, message, metadata });
+    this.#isFull = true;
+    const notice = `The log passed ${limits.logAttemptBytesMax} bytes: the rest is left out`;
+    this.#push({ ...line, source: "engine", level: "WARN", metadata: null, message: notice });
   }
 
   /** Lines that were not taken yet. */
@@ -48,18 +49,18 @@ export class AttemptLog {
     return { sha256: this.#sha256.hex(), lines: this.#lines };
   }
 
-  #push(line: NewLine): void {
+  #push(line: Omit<NewLine, "metadata"> & { metadata: string | null }): void {
     this.#sha256.update(`${line.message}\n`);
     this.#lines += 1;
     const { executionId, task, itemIndex, attempt } = this.#place;
     this.#pending.push({
-      executionId, task, itemIndex, attempt, time: line.time, level: line.level, source: line.source, message: line.message,
-      metadata: line.metadata === null ? null : JSON.stringify(line.metadata),
+      executionId, task, itemIndex, attempt, time: line.time, level: line.level, source: line.source, message: line.message, metadata: line.metadata,
     });
   }
 }
 
-function boundLine(message: string): string {
+/** A line as it may be stored: well-formed, and cut with a mark beyond its bound. */
+export function boundLine(message: string): string {
   const whole = message.isWellFormed() ? message : message.toWellFormed();
   // UTF-16 units never count more than UTF-8 bytes: only a line that may be too long is measured.
   if (whole.length * 3 <= limits.logLineBytesMax) return whole;

@@ -17,14 +17,16 @@ export type ScriptCall = {
   folder: string | null;
   folders: AttemptFolders;
   graceMs: number;
-  onLine: (line: { source: LogSource; level: LogLevel; message: string; metadata: Json | null }) => void;
+  onLine: (line: { source: LogSource; level: LogLevel; message: string; metadata: Json | null }) => Promise<void> | void;
 };
 export type ScriptOutcome = { ok: true; output: Json } | { ok: false; error: ErrorBody; retryable: boolean };
 export type ScriptRun = { done: Promise<ScriptOutcome>; terminate(): void; kill(): void };
 
 const shells: readonly Shell[] = ["sh", "bash", "bun", "python3"];
 const endings: Record<Shell, string> = { sh: "sh", bash: "sh", bun: "ts", python3: "py" };
-const stderrLines = 20;
+/** What an error shows of stderr: its last lines, and of those the last part. */
+const stderrLinesMax = 20;
+const stderrUnitsMax = 4096;
 
 export function runScript(call: ScriptCall): ScriptRun {
   let handle: ProcessHandle;
@@ -78,12 +80,12 @@ async function collect(call: ScriptCall, handle: ProcessHandle): Promise<ScriptO
   const lastErrors: string[] = [];
   const readOut = readLines(handle.stdout, (line) => {
     stdout.add(line);
-    call.onLine({ source: "stdout", ...parseLine(line, "INFO") });
+    return call.onLine({ source: "stdout", ...parseLine(line, "INFO") });
   });
   const readErr = readLines(handle.stderr, (line) => {
-    lastErrors.push(line);
-    if (lastErrors.length > stderrLines) lastErrors.shift();
-    call.onLine({ source: "stderr", ...parseLine(line, "ERROR") });
+    lastErrors.push(line.slice(-stderrUnitsMax));
+    if (lastErrors.length > stderrLinesMax) lastErrors.shift();
+    return call.onLine({ source: "stderr", ...parseLine(line, "ERROR") });
   });
   // The result may be refused for its size while the task goes on: it is looked at when the task has ended.
   const framed = handle.result.then((bytes) => ({ bytes, error: null }), (cause: unknown) => ({ bytes: null, error: toErrorBody(cause) }));
@@ -94,15 +96,24 @@ async function collect(call: ScriptCall, handle: ProcessHandle): Promise<ScriptO
   return judge(call, { exit, frame: findFrame(call, result.bytes ?? new Uint8Array()), stdout: stdout.text(), lastErrors });
 }
 
-async function readLines(chunks: AsyncIterable<Uint8Array>, onLine: (line: string) => void): Promise<void> {
-  const splitter = new LineSplitter(onLine);
-  for await (const chunk of chunks) splitter.push(chunk);
+/** Reads no further than what was read is taken: a task that floods its output waits, and memory stays bounded. */
+async function readLines(chunks: AsyncIterable<Uint8Array>, onLine: (line: string) => Promise<void> | void): Promise<void> {
+  let taken: Promise<void> | null = null;
+  const splitter = new LineSplitter((line) => {
+    const busy = onLine(line);
+    if (busy !== undefined) taken = busy;
+  });
+  for await (const chunk of chunks) {
+    splitter.push(chunk);
+    await taken;
+  }
   splitter.end();
 }
 
 /** The frame on descriptor 3, else the one in the result file. */
 function findFrame(call: ScriptCall, onDescriptor: Uint8Array): ResultFrame | null {
-  const bytes = onDescriptor.byteLength > 0 ? onDescriptor : readBack(join(call.folders.workdir, "result.json"), limits.outputBytesMax);
+  const { workdir } = call.folders;
+  const bytes = onDescriptor.byteLength > 0 ? onDescriptor : readBack(workdir, "result.json", limits.outputBytesMax);
   const text = bytes === null ? "" : new TextDecoder().decode(bytes).trim();
   return text === "" ? null : parseResultFrame(text);
 }
@@ -111,7 +122,7 @@ function judge(call: ScriptCall, end: { exit: ProcessExit; frame: ResultFrame | 
   const { exit, frame } = end;
   if (frame !== null && "error" in frame) return { ok: false, error: frame.error, retryable: frame.retryable };
   if (exit.exitCode !== 0) return { ok: false, error: exitError(exit, end.lastErrors), retryable: true };
-  const written = readBack(join(call.folders.workdir, "output"), limits.outputBytesMax);
+  const written = readBack(call.folders.workdir, "output", limits.outputBytesMax);
   const members = written === null ? {} : parseOutputFile(new TextDecoder().decode(written));
   const result = frame !== null && isObject(frame.output) ? (frame.output as JsonObject) : {};
   return { ok: true, output: { exitCode: 0, stdout: end.stdout, ...members, ...result } };
@@ -119,8 +130,9 @@ function judge(call: ScriptCall, end: { exit: ProcessExit; frame: ResultFrame | 
 
 function exitError(exit: ProcessExit, lastErrors: string[]): ErrorBody {
   const how = exit.exitCode === null ? `was ended by ${exit.signal}` : `exited with ${exit.exitCode}`;
-  const stderr = lastErrors.join("\n");
-  return { code: "PLUGIN_EXIT", kind: kindOf("PLUGIN_EXIT"), message: `The script ${how}`, details: { exitCode: exit.exitCode, signal: exit.signal, stderr } };
+  const stderr = lastErrors.join("\n").slice(-stderrUnitsMax);
+  const details = { exitCode: exit.exitCode, signal: exit.signal, stderr };
+  return { code: "PLUGIN_EXIT", kind: kindOf("PLUGIN_EXIT"), message: `The script ${how}`, details };
 }
 
 /** The last part of a text that comes line by line. */

@@ -6,7 +6,7 @@ export function parseOutputFile(text: string): JsonObject {
   const out: JsonObject = {};
   for (const [index, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
-    if (line.startsWith("{")) Object.assign(out, parseObject(line, index + 1));
+    if (line.startsWith("{")) for (const [key, value] of Object.entries(parseObject(line, index + 1))) setMember(out, key, value);
     else {
       const at = line.indexOf("=");
       const key = line.slice(0, at).trim();

@@ -1,8 +1,13 @@
 // The folders a task stands in: one workspace per execution, one fresh work folder per attempt; and reading back from them
 // without following what the task may have planted.
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
+import {
+  chmodSync, closeSync, constants, existsSync, fstatSync, lstatSync, mkdirSync, openSync, readdirSync, readSync, realpathSync, rmSync, writeFileSync,
+} from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { fail } from "../base/index.ts";
+
+/** A file in an execution's folder: sweeping leaves that folder alone. */
+const keepMark = "keep";
 
 export type AttemptFolders = { workspace: string; workdir: string };
 
@@ -20,36 +25,88 @@ export class Workspaces {
     const workspace = join(base, "workspace");
     const workdir = join(base, "attempts", `${attempt.task}-${attempt.itemIndex ?? 0}-${attempt.attempt}`);
     mkdirSync(workspace, { recursive: true, mode: 0o700 });
-    rmSync(workdir, { recursive: true, force: true });
+    removeTree(workdir);
     mkdirSync(workdir, { recursive: true, mode: 0o700 });
     return { workspace, workdir };
   }
 
   closeAttempt(folders: AttemptFolders): void {
-    rmSync(folders.workdir, { recursive: true, force: true });
+    removeTree(folders.workdir);
   }
 
   close(executionId: string): void {
-    rmSync(join(this.#root, executionId), { recursive: true, force: true });
+    removeTree(join(this.#root, executionId));
+  }
+
+  /** Marks the execution's folder as one that `list` leaves out, also in other processes. */
+  keep(executionId: string): void {
+    const base = join(this.#root, executionId);
+    mkdirSync(base, { recursive: true, mode: 0o700 });
+    writeFileSync(join(base, keepMark), "");
+  }
+
+  /** Executions that have a folder here which nobody asked to keep. */
+  list(): string[] {
+    if (!existsSync(this.#root)) return [];
+    return readdirSync(this.#root).filter((id) => !existsSync(join(this.#root, id, keepMark)));
   }
 }
 
-/** A task's `workdir:` below its workspace, made when it is missing. @throws TASK_INPUT_INVALID when it leads out */
-export function placeBelow(workspace: string, workdir: string | null): string {
-  if (workdir === null) return workspace;
-  const path = resolve(workspace, workdir);
-  const inside = relative(workspace, path);
-  if (isAbsolute(workdir) || inside.startsWith("..") || isAbsolute(inside))
-    throw fail("TASK_INPUT_INVALID", `Cannot start in "${workdir}": it is not below the workspace`);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  return path;
+/** Removes a folder with all in it, also where the task took its own rights away. Links are removed, never followed. */
+function removeTree(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    openFolders(path);
+    rmSync(path, { recursive: true, force: true });
+  }
 }
 
-/** The bytes of a regular file that the task wrote, null when there is none. Links are not followed. @throws TOO_LARGE */
-export function readBack(path: string, bytesMax: number): Uint8Array | null {
+function openFolders(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  chmodSync(path, 0o700);
+  for (const name of readdirSync(path)) openFolders(join(path, name));
+}
+
+/** A task's `workdir:` below its workspace, made when it is missing. @throws TASK_INPUT_INVALID when it leads out, also through a link */
+export function placeBelow(workspace: string, workdir: string | null): string {
+  if (workdir === null) return workspace;
+  const inside = relative(workspace, resolve(workspace, workdir));
+  if (isAbsolute(workdir) || !isInside(inside)) throw leadsOut(workdir);
+  const root = realpathSync(workspace);
+  let at = root;
+  for (const name of inside.split("/").filter((part) => part !== "")) {
+    const next = join(at, name);
+    if (lstatSync(next, { throwIfNoEntry: false }) === undefined) mkdirSync(next, { mode: 0o700 });
+    at = realOf(next, workdir);
+    if (!isInside(relative(root, at)) || !lstatSync(at).isDirectory()) throw leadsOut(workdir);
+  }
+  return at;
+}
+
+/** An earlier task may have planted a link that leads nowhere, or to itself. */
+function realOf(path: string, workdir: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    throw leadsOut(workdir);
+  }
+}
+
+function isInside(path: string): boolean {
+  return path !== ".." && !path.startsWith("../") && !isAbsolute(path);
+}
+
+function leadsOut(workdir: string) {
+  return fail("TASK_INPUT_INVALID", `Cannot start in "${workdir}": it is no folder below the workspace`);
+}
+
+/** The bytes of a regular file that the task wrote into its folder, null when there is none. Links are not followed. @throws TOO_LARGE */
+export function readBack(folder: string, name: string, bytesMax: number): Uint8Array | null {
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return null;
   let handle: number;
   try {
-    handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    handle = openSync(join(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
     return null;
   }

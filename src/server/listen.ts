@@ -24,6 +24,8 @@ export function openSocket(config: Config["server"], fetch: (request: Request, s
     port,
     idleTimeout: idleSeconds,
     development: false,
+    // Unless told so, Bun lets several production servers share a port, and each would get some of the requests.
+    reusePort: false,
     // Bodies are bounded where they are read, after the key was checked; a bound here would answer before that, and without our envelope.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     fetch,

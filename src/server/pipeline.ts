@@ -1,11 +1,12 @@
 // The way of every request to its handler, with all refusals in their one order: request line, key, scope, query, body, existence; state is the verb's.
 import type { Caller } from "../model/index.ts";
-import { fail, type Ids, isCoded } from "../base/index.ts";
+import { fail, type Ids } from "../base/index.ts";
+import type { Answer } from "./http/answer.ts";
 import { authenticate, requireScope } from "./http/authenticate.ts";
 import { readBody } from "./http/body.ts";
 import { readQuery } from "./http/query.ts";
 import { checkRequestLine, requestIdOf, splitTarget } from "./http/request-line.ts";
-import { refuse, respond } from "./http/respond.ts";
+import { isOurMistake, refuse, respond } from "./http/respond.ts";
 import type { Call, Route } from "./route.ts";
 import { countRequest, type ServerState } from "./server-state.ts";
 
@@ -19,6 +20,8 @@ export type PipelineDeps = {
   onInternalError: (thrown: unknown, requestId: string) => void;
 };
 
+type RawCall = { request: Request; requestId: string; params: Record<string, string>; caller: Caller | null };
+
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 
 export class Pipeline {
@@ -30,10 +33,10 @@ export class Pipeline {
 
   /** Answers a request that the router has brought to its route. Never rejects. */
   async dispatch(route: Route, request: Request, params: Record<string, string>): Promise<Response> {
-    return this.#guard(`${route.method} ${route.path}`, request, async () => {
+    return this.#guard(`${route.method} ${route.path}`, request, async (requestId) => {
       const caller = route.scope === null ? null : await this.#callerOf(request);
       if (caller !== null && route.scope !== null) requireScope(caller, route.scope);
-      const call = await this.#readCall(route, { request, params, caller });
+      const call = await this.#readCall(route, { request, requestId, params, caller });
       if (this.#deps.state.stopping && route.method !== "GET") throw fail("NOT_READY", "Cannot take work: the server is stopping");
       return await route.handler(call);
     });
@@ -51,15 +54,15 @@ export class Pipeline {
     });
   }
 
-  async #guard(name: string, request: Request, run: () => Promise<Parameters<typeof respond>[0]>): Promise<Response> {
+  async #guard(name: string, request: Request, run: (requestId: string) => Promise<Answer>): Promise<Response> {
     const { state, ids } = this.#deps;
     const context = { request, requestId: requestIdOf(request.headers) ?? ids.next() };
     let response: Response;
     try {
       checkRequestLine(request.url);
-      response = await respond(await run(), context);
+      response = await respond(await run(context.requestId), context);
     } catch (thrown) {
-      if (!isCoded(thrown) || thrown.code === "INTERNAL") this.#deps.onInternalError(thrown, context.requestId);
+      if (isOurMistake(thrown)) this.#deps.onInternalError(thrown, context.requestId);
       response = refuse(thrown, context);
     }
     countRequest(state.requests, name, response.status);
@@ -70,14 +73,14 @@ export class Pipeline {
     return this.#deps.known.get(request) ?? (await authenticate(this.#deps.state.app, request.headers));
   }
 
-  async #readCall(route: Route, { request, params, caller }: { request: Request; params: Record<string, string>; caller: Caller | null }): Promise<Call> {
+  async #readCall(route: Route, { request, requestId, params, caller }: RawCall): Promise<Call> {
     const { state } = this.#deps;
     const query = readQuery(route.query, splitTarget(request.url).search);
     const idempotencyKey = route.idempotent ? readIdempotencyKey(request.headers) : null;
     const lastEventId = route.resumable ? readLastEventId(request.headers) : null;
     const body = route.body === null ? undefined : await readBody(route.body, request);
     checkParams(route, params);
-    const open = { request, state, params, query, body, idempotencyKey, lastEventId };
+    const open = { request, requestId, state, params, query, body, idempotencyKey, lastEventId };
     // Handlers of public routes are typed without a caller, so the missing one is never seen.
     return caller === null ? (open as unknown as Call) : { ...open, caller, facade: state.app.facade(caller) };
   }

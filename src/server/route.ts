@@ -39,7 +39,7 @@ export type Call<N extends string = string, Q = unknown, B = unknown> = OpenCall
 };
 
 /** What a handler of a public route gets. */
-export type OpenCall = { request: Request; state: ServerState };
+export type OpenCall = { request: Request; requestId: string; state: ServerState };
 
 type RouteHead = {
   method: Method;

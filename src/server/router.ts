@@ -4,7 +4,7 @@ import { matchPath, type Pipeline } from "./pipeline.ts";
 import { splitTarget } from "./http/request-line.ts";
 import type { Route } from "./route.ts";
 
-export type Router = (request: Request) => Promise<Response>;
+export type Router = (request: Request) => Response | Promise<Response>;
 
 /**
  * A function that answers every request. Bodies and queries stay untouched, since the pipeline reads them in its own order.
@@ -28,7 +28,7 @@ export function createRouter(routes: readonly Route[], pipeline: Pipeline): Rout
     return pipeline.dispatchUnknown(request);
   }
 
-  return async (request) => elysia.fetch(request);
+  return (request) => elysia.fetch(request);
 }
 
 function methodOf(request: Request): string {

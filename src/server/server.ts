@@ -8,6 +8,7 @@ import { openApiDocument } from "./reference/openapi.ts";
 import { referencePage } from "./reference/page.ts";
 import { routes } from "./route-table.ts";
 import { createRouter, type Router } from "./router.ts";
+import { isOurMistake } from "./http/respond.ts";
 import type { ServerState } from "./server-state.ts";
 import { EventStreams } from "./streams/event-streams.ts";
 import { systemTimers, type Timers } from "./streams/timers.ts";
@@ -50,8 +51,10 @@ class HttpServer implements Server {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     this.#timers = deps.timers ?? systemTimers;
-    this.#state = this.#createState();
     const onInternalError = deps.onInternalError ?? (() => undefined);
+    this.#state = this.#createState((thrown, requestId) => {
+      if (isOurMistake(thrown)) onInternalError(thrown, requestId);
+    });
     this.#router = createRouter(routes, new Pipeline({ state: this.#state, ids: deps.ids, routes, known: this.#known, onInternalError }));
   }
 
@@ -95,7 +98,7 @@ class HttpServer implements Server {
     this.#onIdle = null;
   }
 
-  #createState(): ServerState {
+  #createState(onError: (thrown: unknown, requestId: string) => void): ServerState {
     const { app, clock } = this.#deps;
     let openapi: string | null = null;
     let page: { html: string; policy: string } | null = null;
@@ -103,7 +106,7 @@ class HttpServer implements Server {
       app,
       clock,
       startedAt: clock.now(),
-      streams: new EventStreams({ app, timers: this.#timers }),
+      streams: new EventStreams({ app, timers: this.#timers, onError }),
       requests: new Map(),
       reference: {
         openapi: () => (openapi ??= JSON.stringify(openApiDocument(routes))),

@@ -48,7 +48,7 @@ export type CommitOutcome =
   | { ok: true; events: CommittedEvent[]; claim: Claim | null; logIds: number[] }
   | { ok: false; error: CodedError };
 
-export type StoredEvent = { seq: number; traceId: string; sequence: number; type: string; severity: Severity; time: number; hash: string; body: string };
+export type StoredEvent = { seq: number; eventId: string; traceId: string; sequence: number; type: string; severity: Severity; time: number; hash: string; body: string };
 export type TraceHead = { traceId: string; subject: Subject; subjectId: string; events: number; lastHash: string; lastTime: number; ordinal: number };
 
 export type EventSelection = {
@@ -71,6 +71,8 @@ export interface LedgerStore {
   listEvents(selection: EventSelection): Promise<StoredEvent[]>;
   countEvents(selection: Omit<EventSelection, "limit" | "offset">): Promise<number>;
   findEvent(eventId: string): Promise<StoredEvent | null>;
+  /** An event's bytes as they lie in the store: what is no UTF-8 reads as U+FFFD in `body`. */
+  findEventBytes(seq: number): Promise<Uint8Array | null>;
   /** Every event type that was ever written. */
   listEventTypes(): Promise<string[]>;
   findTrace(traceId: string): Promise<TraceHead | null>;
@@ -184,5 +186,7 @@ export interface Store
   extends LedgerStore, ProjectionStore, WorkflowStore, ExecutionStore, LogStore, BlobStore, KeyStore, SessionStore, ClaimStore, IdempotencyStore {
   readonly kind: string;
   readonly path: string;
+  /** The store as it is now, whatever is written meanwhile; for reading, and to be closed. A store in memory gives itself. */
+  snapshot(): Promise<Store>;
   close(): Promise<void>;
 }

@@ -1,8 +1,9 @@
 // The one write door. Commits that arrive together share a transaction; each keeps its own outcome.
-import { assert, canonicalJson, fail, isObject, type Json, type JsonObject, limits, sha256Hex } from "../base/index.ts";
+import { assert, limits } from "../base/index.ts";
 import type { EventDraft } from "../model/index.ts";
 import type { Blob, Claim, ClaimFence, CommitOutcome, CommitRequest, CommittedEvent, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
-import { checkPayload, definitionOf } from "./catalogue/index.ts";
+import { checkDraft, definitionOf } from "./catalogue/index.ts";
+import { externalise, toStorable } from "./payload.ts";
 
 /** What a caller wants written, all or nothing. */
 export type LedgerCommit = {
@@ -46,7 +47,6 @@ export class Ledger {
    */
   async commit(wish: LedgerCommit): Promise<LedgerReceipt> {
     const request = prepare(wish);
-    for (const blob of request.blobs ?? []) if (blob.bytes.byteLength > limits.blobRowBytesMax) await this.#store.writeBlobFile(blob);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ request, operations: request.events.length + (request.logs?.length ?? 0) + 1, resolve, reject });
       if (!this.#isFlushing) {
@@ -71,17 +71,21 @@ export class Ledger {
     for (const listener of this.#listeners) listener({ events: [], logs: [], external: true });
   }
 
+  /** One batch at a time: between two of them the event loop gets its turn. */
   async #flush(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#takeBatch();
-      try {
-        const outcomes = await this.#store.commit(batch.map((waiting) => waiting.request));
-        this.#settleBatch(batch, outcomes);
-      } catch (error) {
-        for (const waiting of batch) waiting.reject(error);
-      }
+    const batch = this.#takeBatch();
+    try {
+      for (const waiting of batch) await this.#writeFiles(waiting.request);
+      this.#settleBatch(batch, await this.#store.commit(batch.map((waiting) => waiting.request)));
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
     }
-    this.#isFlushing = false;
+    this.#isFlushing = this.#waiting.length > 0;
+    if (this.#isFlushing) this.#schedule(() => void this.#flush());
+  }
+
+  async #writeFiles(request: CommitRequest): Promise<void> {
+    for (const blob of request.blobs ?? []) if (blob.bytes.byteLength > limits.blobRowBytesMax) await this.#store.writeBlobFile(blob);
   }
 
   #takeBatch(): Waiting[] {
@@ -115,10 +119,10 @@ export class Ledger {
 
 function prepare(wish: LedgerCommit): CommitRequest {
   const blobs: Blob[] = [...(wish.blobs ?? [])];
-  const events = wish.events.map((draft) => externalise(draft, blobs));
+  const events = wish.events.map((draft) => externalise(toStorable(draft), blobs));
   const changes: RowChange[] = [];
   for (const event of events) {
-    checkPayload(event);
+    checkDraft(event);
     changes.push(...definitionOf(event.type).project(event));
   }
   changes.push(...(wish.sideChanges ?? []));
@@ -129,63 +133,4 @@ function prepare(wish: LedgerCommit): CommitRequest {
   if (wish.release !== undefined) request.release = wish.release;
   if (wish.logs !== undefined) request.logs = wish.logs;
   return request;
-}
-
-/** Moves large members of the payload into blobs; the payload then holds `{"$artifact": sha256}`. */
-function externalise(draft: EventDraft, blobs: Blob[]): EventDraft {
-  let out: EventDraft | null = null;
-  for (const [name, value] of Object.entries(draft.payload)) {
-    if (!mayBeLarge(value)) continue;
-    const text = canonicalJson(value);
-    if (text.length <= limits.payloadValueBytesMax && Buffer.byteLength(text) <= limits.payloadValueBytesMax) continue;
-    const sha256 = sha256Hex(text);
-    blobs.push({ sha256, bytes: new TextEncoder().encode(text), contentType: "application/json" });
-    out ??= { ...draft, payload: { ...draft.payload }, artifacts: [...(draft.artifacts ?? [])] };
-    out.payload[name] = { $artifact: sha256 };
-    out.artifacts?.push({ name, uri: `artifact:${sha256}`, sha256, content_type: "application/json" });
-  }
-  return out ?? draft;
-}
-
-/** A cheap look before the exact measure: most payload members are a few bytes. */
-function mayBeLarge(value: Json | undefined, budget = { left: 4096 }): boolean {
-  if (typeof value === "string") budget.left -= value.length;
-  else if (Array.isArray(value)) for (const item of value) if (mayBeLarge(item, budget)) return true;
-  budget.left -= 8;
-  if (isObject(value)) {
-    for (const [key, member] of Object.entries(value)) {
-      budget.left -= key.length;
-      if (mayBeLarge(member as Json, budget)) return true;
-    }
-  }
-  return budget.left < 0;
-}
-
-/** Puts the values of `{"$artifact": sha256}` members back. @throws BLOB_NOT_FOUND */
-export async function restorePayload(store: Store, payload: JsonObject): Promise<JsonObject> {
-  let out: JsonObject | null = null;
-  for (const [name, value] of Object.entries(payload)) {
-    const sha256 = artifactOf(value);
-    if (sha256 === null) continue;
-    out ??= { ...payload };
-    out[name] = await readJsonBlob(store, sha256);
-  }
-  return out ?? payload;
-}
-
-/** The digest of a value that was moved into a blob, else null. */
-export function artifactOf(value: unknown): string | null {
-  return isObject(value) && typeof value["$artifact"] === "string" && Object.keys(value).length === 1 ? value["$artifact"] : null;
-}
-
-/** @throws BLOB_NOT_FOUND */
-export async function readJsonBlob(store: Store, sha256: string): Promise<Json> {
-  return JSON.parse(new TextDecoder().decode(await readBlob(store, sha256))) as Json;
-}
-
-/** @throws BLOB_NOT_FOUND */
-export async function readBlob(store: Store, sha256: string): Promise<Uint8Array> {
-  const blob = await store.findBlob(sha256);
-  if (blob === null) throw fail("BLOB_NOT_FOUND", `Cannot read blob "${sha256}": it is not in the store`);
-  return blob.bytes;
 }

@@ -44,7 +44,7 @@ export type EventStreamRequest = EventFilter & { traceId: string | null; sinceSe
 
 /**
  * Events in order from a start on, without end until the signal aborts. Without a start only what is written from now on.
- * A slow reader is paged from the store: nothing is buffered for it.
+ * A slow reader is paged from the store: nothing is buffered for it. @throws TRACE_NOT_FOUND, BAD_REQUEST
  */
 export async function* streamEvents(
   deps: { store: Store; ledger: Ledger },
@@ -52,28 +52,44 @@ export async function* streamEvents(
   signal: AbortSignal,
 ): AsyncGenerator<{ seq: number; text: string }> {
   const { store, ledger } = deps;
-  if (request.traceId !== null && (await store.findTrace(request.traceId)) === null)
-    throw fail("TRACE_NOT_FOUND", `Cannot stream trace "${request.traceId}": no such trace`);
-  const base: Omit<EventSelection, "afterSeq" | "limit"> = { ...(await selectionOf(store, request)) };
-  if (request.traceId !== null) base.traceId = request.traceId;
+  const { traceId } = request;
+  const base: Omit<EventSelection, "limit"> = { ...(await selectionOf(store, request)) };
+  if (traceId !== null) base.traceId = traceId;
+  if (request.sinceSeq !== undefined) base.afterSeq = request.sinceSeq;
   if (request.sinceSequence !== undefined) base.afterSequence = request.sinceSequence;
-  const hasStart = request.sinceSeq !== undefined || request.sinceSequence !== undefined;
-  let after = hasStart ? (request.sinceSeq ?? 0) : await store.lastSeq();
+  const isFromNow = request.sinceSeq === undefined && request.sinceSequence === undefined;
+  // How far it has read: by sequence within a trace, where the index goes by it, else by seq.
+  const goOn = (at: number) => (traceId === null ? (base.afterSeq = at) : (base.afterSequence = at));
+  const start = await endOf(store, traceId);
+  if (isFromNow) goOn(start);
   const bell = openBell(ledger, signal);
   try {
     while (!signal.aborted) {
       const ring = bell.next();
-      const page = await store.listEvents({ ...base, afterSeq: after, limit: streamPage });
+      const end = await endOf(store, traceId);
+      const page = await store.listEvents({ ...base, limit: streamPage });
       for (const event of page) {
         if (signal.aborted) return;
-        after = event.seq;
+        goOn(traceId === null ? event.seq : event.sequence);
         yield { seq: event.seq, text: sentText(event) };
       }
-      if (page.length < streamPage) await ring;
+      if (page.length === streamPage) continue;
+      // What a filter left out is not looked at again.
+      const at = traceId === null ? base.afterSeq : base.afterSequence;
+      if (at === undefined || at < end) goOn(end);
+      await ring;
     }
   } finally {
     bell.close();
   }
+}
+
+/** Where the last event stands: its sequence within the trace, or its seq. @throws TRACE_NOT_FOUND */
+async function endOf(store: Store, traceId: string | null): Promise<number> {
+  if (traceId === null) return store.lastSeq();
+  const head = await store.findTrace(traceId);
+  if (head === null) throw fail("TRACE_NOT_FOUND", `Cannot stream trace "${traceId}": no such trace`);
+  return head.events - 1;
 }
 
 /** Rings when the ledger grows. `next()` is asked for before reading, so nothing falls between read and wait. */

@@ -44,7 +44,10 @@ test("readiness is 503 until recovery is done, and again while the server stops"
 });
 
 test("a sane request id is echoed, any other is replaced by one of ours", async () => {
-  const idOf = async (given?: string) => (await server.call("GET", "/health", { headers: given === undefined ? {} : { "x-request-id": given } })).headers.get("x-request-id") ?? "";
+  const idOf = async (given?: string) => {
+    const answer = await server.call("GET", "/health", { headers: given === undefined ? {} : { "x-request-id": given } });
+    return answer.headers.get("x-request-id") ?? "";
+  };
   expect(await idOf("Trace.me_1-2")).toBe("Trace.me_1-2");
   for (const bad of [undefined, "two words", 'a"b', "x".repeat(129), "é"]) expect(isUuid(await idOf(bad))).toBe(true);
 });

@@ -30,7 +30,8 @@ test.each(["?wait=61s", "?wait=PT2M", "?wait=30", "?wait=", "?wait=1s&wait=1s", 
 });
 
 test.each([["relative/path"], ["%00/x"], [""]])("an apply with the folder %j is BAD_REQUEST", async (folder) => {
-  expect(await outcome(server.call("PUT", `/api/v1/workflows/a?folder=${folder}`, { body: "x", headers: { "content-type": "text/yaml" } }))).toBe("400 BAD_REQUEST");
+  const call = server.call("PUT", `/api/v1/workflows/a?folder=${folder}`, { body: "x", headers: { "content-type": "text/yaml" } });
+  expect(await outcome(call)).toBe("400 BAD_REQUEST");
 });
 
 test.each([

@@ -1,7 +1,7 @@
 // Who is refused, with what, and in which order; the tables are made from the routes themselves.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Route, routes } from "../../src/server/index.ts";
-import { openTestServer, outcome, requestOf, type TestServer } from "./test-server.ts";
+import { openTestServer, outcome, requestOf, type TestServer, withParts } from "./test-server.ts";
 
 let server: TestServer;
 let barren: string;
@@ -70,11 +70,13 @@ test("a key may come in either header, but not two different ones", async () => 
 });
 
 test("a request that is wrong in every way learns of it in one order", async () => {
-  const applied = await server.call("PUT", "/api/v1/workflows/ordered", { body: "id: ordered\nenabled: false\ntasks: [{ id: a, run: 'true' }]\n", headers: { "content-type": "text/yaml" } });
+  const source = "id: ordered\nenabled: false\ntasks: [{ id: a, run: 'true' }]\n";
+  const applied = await server.call("PUT", "/api/v1/workflows/ordered", { body: source, headers: { "content-type": "text/yaml" } });
   expect(applied.status).toBe(201);
   const { key: runner } = await server.keyWith("workflow:run");
   const path = (id: string, query: string) => `/api/v1/workflows/${id}/executions${query}`;
-  const post = (target: string, key: string | null, type: string, body: string) => outcome(server.call("POST", target, { key, body, headers: { "content-type": type } }));
+  const post = (target: string, key: string | null, type: string, body: string) =>
+    outcome(server.call("POST", target, { key, body, headers: { "content-type": type } }));
   const long = `?wait=${"9".repeat(9000)}`;
   const huge = "x".repeat(1024 * 1024 + 1);
   const json = "application/json";
@@ -105,14 +107,15 @@ test("unknown paths are 401 without a key and 404 with one, wrong methods 405 wi
 
 test("an id that cannot be one is as absent as one that nobody has", async () => {
   const ids = ["nope", "00000000-0000-7000-8000-0000000000FF", absent, `${absent}0`];
+  const ask = (method: string, path: string) => outcome(server.call(method, path));
   for (const id of ids) {
-    for (const rest of ["", "/tasks", "/logs", "/logs/stream"]) expect(await outcome(server.call("GET", `/api/v1/executions/${id}${rest}`))).toBe("404 EXECUTION_NOT_FOUND");
-    for (const verb of ["cancel", "pause", "resume", "restart"]) expect(await outcome(server.call("POST", `/api/v1/executions/${id}/${verb}`))).toBe("404 EXECUTION_NOT_FOUND");
-    for (const rest of ["events", "stream"]) expect(await outcome(server.call("GET", `/v1/traces/${id}/${rest}`))).toBe("404 TRACE_NOT_FOUND");
-    expect(await outcome(server.call("DELETE", `/api/v1/keys/${id}`))).toBe("404 KEY_NOT_FOUND");
+    for (const rest of ["", "/tasks", "/logs", "/logs/stream"]) expect(await ask("GET", `/api/v1/executions/${id}${rest}`)).toBe("404 EXECUTION_NOT_FOUND");
+    for (const verb of ["cancel", "pause", "resume", "restart"]) expect(await ask("POST", `/api/v1/executions/${id}/${verb}`)).toBe("404 EXECUTION_NOT_FOUND");
+    for (const rest of ["events", "stream"]) expect(await ask("GET", `/v1/traces/${id}/${rest}`)).toBe("404 TRACE_NOT_FOUND");
+    expect(await ask("DELETE", `/api/v1/keys/${id}`)).toBe("404 KEY_NOT_FOUND");
   }
-  expect(await outcome(server.call("GET", "/api/v1/workflows/%2e%2e%2fkeys"))).toBe("404 WORKFLOW_NOT_FOUND");
-  for (const revision of ["0", "-1", "1.5", "x", "01"]) expect(await outcome(server.call("GET", `/api/v1/workflows/a/revisions/${revision}`))).toBe("404 WORKFLOW_NOT_FOUND");
+  expect(await ask("GET", "/api/v1/workflows/%2e%2e%2fkeys")).toBe("404 WORKFLOW_NOT_FOUND");
+  for (const revision of ["0", "-1", "1.5", "x", "01"]) expect(await ask("GET", `/api/v1/workflows/a/revisions/${revision}`)).toBe("404 WORKFLOW_NOT_FOUND");
 });
 
 test("a target that is not percent-encoded UTF-8 is refused before the key", async () => {
@@ -123,7 +126,7 @@ test("a target that is not percent-encoded UTF-8 is refused before the key", asy
 
 test("every refusal is the envelope with the request's id, and nothing of our own mistakes leaks", async () => {
   const secret = "stack of /secret/path";
-  const broken = await openTestServer({ wrap: (app) => Object.assign(Object.create(app) as typeof app, { facade: () => ({ status: () => Promise.reject(new Error(secret)) }) }) });
+  const broken = await openTestServer({ wrap: (app) => withParts(app, { status: () => Promise.reject(new Error(secret)) }) });
   const answer = await broken.call("GET", "/api/v1/status", { headers: { "x-request-id": "mine-1" } });
   const text = await answer.text();
   expect(answer.status).toBe(500);

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { App, EventStreamQuery, Facade } from "../../src/app/index.ts";
 import type { LogItem } from "../../src/model/index.ts";
 import type { Timers } from "../../src/server/index.ts";
-import { openTestServer, outcome, type TestServer } from "./test-server.ts";
+import { openTestServer, outcome, type TestServer, withParts } from "./test-server.ts";
 
 /** Time stands still until `pass`. */
 class HandTimers implements Timers {
@@ -62,7 +62,7 @@ type Open = TestServer & { timers: HandTimers };
 
 async function open(facade: Partial<Facade> = {}, more: Partial<App> = {}): Promise<Open> {
   const timers = new HandTimers();
-  const wrap = (app: App): App => Object.assign(Object.create(app) as App, { facade: (caller: Parameters<App["facade"]>[0]) => ({ ...app.facade(caller), ...facade }) }, more);
+  const wrap = (app: App): App => withParts(app, facade, more);
   return Object.assign(await openTestServer({ deps: { timers }, wrap }), { timers });
 }
 
@@ -74,9 +74,14 @@ function readerOf(answer: Response) {
   if (reader === undefined) throw new Error("no body");
   return {
     cancel: () => reader.cancel(),
+    /** The next frame after the opening comment. */
     read: async (): Promise<string | null> => {
-      const { value, done } = await reader.read();
-      return done ? null : decoder.decode(value);
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return null;
+        const frame = decoder.decode(value);
+        if (frame !== ": open\n\n") return frame;
+      }
     },
   };
 }
@@ -115,7 +120,10 @@ test("what the client saw last goes before the start that its URL names", async 
 
 test("a real stream resumes with nothing lost and nothing repeated", async () => {
   const server = await open();
-  for (const id of ["one", "two", "three"]) await server.call("PUT", `/api/v1/workflows/${id}`, { body: `id: ${id}\ntasks: [{ id: a, run: "true" }]\n`, headers: { "content-type": "text/yaml" } });
+  for (const id of ["one", "two", "three"]) {
+    const body = `id: ${id}\ntasks: [{ id: a, run: "true" }]\n`;
+    await server.call("PUT", `/api/v1/workflows/${id}`, { body, headers: { "content-type": "text/yaml" } });
+  }
   const { events: total } = (await (await server.call("GET", "/api/v1/status")).json()) as { events: number };
   const seen: number[] = [];
   while (seen.length < total) {
@@ -237,12 +245,14 @@ test("an error on the way is an event of its own, and ends the stream", async ()
   expect(frame).toStartWith("event: error\ndata: {");
   expect(frame).toContain('"INTERNAL"');
   expect(frame).not.toContain("boom");
+  expect(server.troubles.map(String)).toEqual(["TypeError: boom"]);
   expect(await read()).toBeNull();
   await server.close();
 });
 
 test("a log stream says when it has reached its end", async () => {
-  const item: LogItem = { id: 7, time: "2026-01-02T03:04:05.678Z", level: "INFO", source: "stdout", taskId: "a", itemIndex: null, attempt: 1, message: "two\nlines", metadata: null };
+  const task = { taskId: "a", itemIndex: null, attempt: 1 };
+  const item: LogItem = { id: 7, time: "2026-01-02T03:04:05.678Z", level: "INFO", source: "stdout", ...task, message: "two\nlines", metadata: null };
   const queries: unknown[] = [];
   async function* streamLogs(query: unknown): AsyncGenerator<LogItem> {
     queries.push(query);
@@ -253,7 +263,7 @@ test("a log stream says when it has reached its end", async () => {
   const id = "00000000-0000-7000-8000-0000000000ff";
   const path = `/api/v1/executions/${id}/logs/stream?level=warn%2B&source=stdout,engine&since=2026-01-01T00:00:00Z&sinceId=2`;
   const text = await (await server.call("GET", path, { headers: { "last-event-id": "6" } })).text();
-  expect(text).toBe(`id: 7\ndata: ${JSON.stringify(item)}\n\nevent: end\ndata: {}\n\n`);
+  expect(text).toBe(`: open\n\nid: 7\ndata: ${JSON.stringify(item)}\n\nevent: end\ndata: {}\n\n`);
   expect(queries).toEqual([{ executionId: id, level: "WARN+", source: ["stdout", "engine"], since: Date.parse("2026-01-01T00:00:00Z"), sinceId: 6 }]);
   await server.close();
 });

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type App, openApp } from "../../src/app/index.ts";
+import { type App, type Facade, openApp } from "../../src/app/index.ts";
 import type { Clock, Ids } from "../../src/base/index.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import type { Scope } from "../../src/model/index.ts";
@@ -41,7 +41,8 @@ export async function openTestServer({ set = {}, deps = {}, wrap = (app) => app 
   const app = await openApp({ loaded, mode: "command" });
   const clock = { at: Date.parse("2026-01-02T03:04:05.678Z"), now: () => clock.at };
   const troubles: unknown[] = [];
-  const server = createServer({ app: wrap(app), clock, ids: countingIds(), onInternalError: (thrown) => void troubles.push(thrown), ...deps });
+  const onInternalError = (thrown: unknown): void => void troubles.push(thrown);
+  const server = createServer({ app: wrap(app), clock, ids: countingIds(), onInternalError, ...deps });
   const keyWith = async (...scopes: Scope[]) => {
     const { id, key } = await app.facade(app.localCaller()).createKey({ principal: { type: "service", id: "test" }, roles: [], scopes });
     return { id, key };
@@ -58,11 +59,18 @@ export async function openTestServer({ set = {}, deps = {}, wrap = (app) => app 
   };
 }
 
+/** The app with verbs, or members of its own, replaced. */
+export function withParts(app: App, verbs: Partial<Facade>, members: Partial<App> = {}): App {
+  const facade: App["facade"] = (caller) => ({ ...app.facade(caller), ...verbs });
+  return Object.assign(Object.create(app) as App, { facade }, members);
+}
+
 export function requestOf(method: string, path: string, { key = null, body, headers = {}, signal }: TestCall): Request {
   const init: RequestInit = { method, headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...headers } };
   if (signal !== undefined) init.signal = signal;
   if (body !== undefined) {
-    init.body = typeof body === "string" || body instanceof Uint8Array || body instanceof ReadableStream ? (body as NonNullable<RequestInit["body"]>) : JSON.stringify(body);
+    const isRaw = typeof body === "string" || body instanceof Uint8Array || body instanceof ReadableStream;
+    init.body = isRaw ? (body as NonNullable<RequestInit["body"]>) : JSON.stringify(body);
     const typed = Object.keys(headers).some((name) => name.toLowerCase() === "content-type");
     if (!typed) init.headers = { ...init.headers, "content-type": "application/json" };
   }

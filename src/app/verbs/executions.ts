@@ -63,7 +63,7 @@ export async function submitRevision(context: AppContext, caller: Caller, start:
     });
   const inputs = checkedInputs(plan.definition, start.inputs);
   const timeoutMs = start.timeoutMs ?? (plan.definition.timeoutMs === null ? defaultTimeout(context) : null);
-  await context.session.ensure();
+  context.session.ensure();
   return context.engine.submit({ ...start, inputs, timeoutMs, caller });
 }
 
@@ -213,7 +213,7 @@ export async function listTaskRuns(context: AppContext, query: TaskRunQuery): Pr
 
 export async function cancelExecution(context: AppContext, caller: Caller, id: string): Promise<{ already: boolean; started: Started }> {
   await requireExecution(context, id, "cancel");
-  await context.session.ensure();
+  context.session.ensure();
   const { already, state } = await context.engine.cancel(id, caller);
   return { already, started: { executionId: id, state } };
 }

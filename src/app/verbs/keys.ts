@@ -16,7 +16,7 @@ export async function createKey(context: AppContext, caller: Caller, wish: NewKe
   const payload = {
     key_id: id, name: wish.name ?? null, principal: wish.principal as unknown as Json, roles: wish.roles, scopes: wish.scopes, expires_at: expiresAt,
   };
-  await context.session.ensure();
+  context.session.ensure();
   await context.ledger.commit({
     events: [systemEvent(context, caller, { type: "trace.key.created", payload: payload })],
     opens: systemOpens(context),
@@ -41,7 +41,7 @@ export async function listKeys(context: AppContext, page: Page): Promise<KeyList
 export async function revokeKey(context: AppContext, caller: Caller, id: string): Promise<Key> {
   const row = await context.store.findKey(id);
   if (row === null || row.revoked_at !== null) throw fail("KEY_NOT_FOUND", `Cannot revoke key "${id}": no such key`, { hint: "`workflow key list` shows those that are there." });
-  await context.session.ensure();
+  context.session.ensure();
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.key.revoked", payload: { key_id: id } })], opens: systemOpens(context) });
   return toKey(row);
 }

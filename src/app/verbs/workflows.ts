@@ -51,7 +51,7 @@ export async function setWorkflowEnabled(context: AppContext, caller: Caller, ch
   const row = await requireWorkflow(context, change.id, change.enabled ? "enable" : "disable");
   if ((row.enabled === 1) !== change.enabled) {
     const type = change.enabled ? "trace.workflow.enabled" : "trace.workflow.disabled";
-    await context.session.ensure();
+    context.session.ensure();
     await context.ledger.commit({ events: [systemEvent(context, caller, { type, payload: { workflow: change.id } })], opens: systemOpens(context) });
   }
   return getWorkflow(context, change.id);
@@ -59,7 +59,7 @@ export async function setWorkflowEnabled(context: AppContext, caller: Caller, ch
 
 export async function deleteWorkflow(context: AppContext, caller: Caller, id: string): Promise<void> {
   await requireWorkflow(context, id, "delete");
-  await context.session.ensure();
+  context.session.ensure();
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.workflow.deleted", payload: { workflow: id } })], opens: systemOpens(context) });
 }
 
@@ -140,7 +140,7 @@ export async function commitApplied(context: AppContext, caller: Caller, what: {
   const { sha256 } = what.stored;
   const contentType = what.source.trimStart().startsWith("{") ? "application/json" : "application/yaml";
   const artifacts = [{ name: "source", uri: `artifact:${sha256}`, sha256, content_type: contentType }];
-  await context.session.ensure();
+  context.session.ensure();
   await context.ledger.commit({
     events: [systemEvent(context, caller, { type: "trace.workflow.applied", payload: what.payload, artifacts })],
     opens: systemOpens(context),

@@ -11,7 +11,7 @@ const valueText = (value: unknown) => (typeof value === "string" ? value : jsonT
 export async function showConfig(context: CliContext): Promise<void> {
   const loaded = await context.loadConfig();
   const rows = configRows(loaded);
-  if (loaded.ignoredEnv.length > 0) context.note(`Ignored, since no setting has that name: ${visibleLine(loaded.ignoredEnv.join(", "))}`);
+  if (loaded.ignoredEnv.length > 0) context.io.stderr(`Ignored, since no setting has that name: ${visibleLine(loaded.ignoredEnv.join(", "))}\n`);
   if (context.common.json) return context.printJson(rows);
   context.printTable(Object.entries(rows), [
     { title: "KEY", value: ([key]) => key },
@@ -25,7 +25,8 @@ export async function getConfigValue(context: CliContext, { key }: { key: string
   const row = Object.hasOwn(rows, key) ? rows[key] : undefined;
   if (row === undefined) {
     const near = suggest(key, Object.keys(rows));
-    throw fail("CONFIG_KEY_NOT_FOUND", `Cannot get "${key}": no such configuration key`, { hint: near === null ? "See: workflow config show" : `Did you mean ${near}?` });
+    const hint = near === null ? "See: workflow config show" : `Did you mean ${near}?`;
+    throw fail("CONFIG_KEY_NOT_FOUND", `Cannot get "${key}": no such configuration key`, { hint });
   }
   if (context.common.json) return context.printJson(row);
   context.print(`${valueText(row.value)}\n`);

@@ -36,7 +36,10 @@ function printExecution(context: CliContext, found: Execution): void {
   }
   if (found.timeline !== undefined) {
     context.print(`\n${style.bold("Timeline")}\n`);
-    for (const step of found.timeline) context.print(`${style.dim(step.time)} ${visibleLine([step.event, step.taskId, step.message].filter((part) => part !== null).join("  "))}\n`);
+    for (const { time, event, taskId, message } of found.timeline) {
+      const parts = [event, taskId, message].filter((part) => part !== null);
+      context.print(`${style.dim(time)} ${visibleLine(parts.join("  "))}\n`);
+    }
   }
   if (found.trace !== undefined) {
     context.print(`\n${style.bold("Trace")}\n`);
@@ -53,7 +56,8 @@ function tookText(run: TaskRun): string {
 
 function executionPairs({ style }: CliContext, { execution }: Execution): [string, string][] {
   const { trigger, error } = execution;
-  const valueText = (value: unknown) => (value === null || value === undefined || (isObject(value) && Object.keys(value).length === 0) ? null : jsonText(value));
+  const isEmpty = (value: unknown) => value === null || value === undefined || (isObject(value) && Object.keys(value).length === 0);
+  const valueText = (value: unknown) => (isEmpty(value) ? null : jsonText(value));
   const startedBy = [trigger.type, trigger.id, trigger.scheduledAt, trigger.by === null ? null : `by ${trigger.by}`].filter((part) => part !== null);
   const pairs: [string, string | null][] = [
     ["execution", execution.executionId],

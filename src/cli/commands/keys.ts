@@ -1,4 +1,5 @@
 // key create, list, revoke. The key itself is printed by create alone.
+import { userInfo } from "node:os";
 import { fail, toIso } from "../../base/index.ts";
 import { type Principal, principalText } from "../../model/index.ts";
 import type { CliContext } from "../context.ts";
@@ -9,13 +10,13 @@ import { noteMore } from "./workflows.ts";
 type CreateValues = { name: string | null; principal: string | null; role: string[]; scope: string[]; expires: string | null };
 
 export async function createKey(context: CliContext, values: CreateValues): Promise<void> {
-  const principal = parsePrincipal(values.principal ?? `user:${context.io.env["USER"] ?? context.io.env["LOGNAME"] ?? "local"}`);
+  const named = values.principal === null ? null : parsePrincipal(values.principal);
   const expires = parseMoment("--expires", values.expires, { now: context.io.now(), ago: false });
   if (values.role.length === 0 && values.scope.length === 0)
     throw fail("USAGE", "Cannot create a key: it would allow nothing", { hint: "Name at least one --role or --scope." });
-  const { facade } = await context.connect();
+  const { facade, principal } = await context.connect();
   const created = await facade.createKey({
-    principal,
+    principal: named ?? principal ?? { type: "user", id: userInfo().username },
     roles: values.role,
     scopes: values.scope,
     ...(values.name === null ? {} : { name: values.name }),

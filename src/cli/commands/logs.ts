@@ -7,7 +7,7 @@ import type { CliContext } from "../context.ts";
 import { parseMoment, parsePage } from "../option-values.ts";
 import type { Style } from "../render/style.ts";
 import { jsonText, visible, visibleLine } from "../render/visible.ts";
-import { signalExits } from "../signal-exits.ts";
+import { signalExits } from "../signals.ts";
 import { noteMore } from "./workflows.ts";
 
 type LogValues = {
@@ -55,7 +55,8 @@ async function followLogs(context: CliContext, facade: Facade, filter: LogQuery)
     stop.abort();
   });
   try {
-    for await (const item of facade.streamLogs(filter, stop.signal)) context.print(context.common.json ? `${jsonText(item, 0)}\n` : renderLogLine(item, context.style));
+    const render = (item: LogItem) => (context.common.json ? `${jsonText(item, 0)}\n` : renderLogLine(item, context.style));
+    for await (const item of facade.streamLogs(filter, stop.signal)) context.print(render(item));
     return exit;
   } finally {
     stop.abort();

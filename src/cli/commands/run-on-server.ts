@@ -1,12 +1,12 @@
 // run on a server: a file is applied there first; --wait follows the execution to its end.
-import { isCoded, type JsonObject, sha256Hex } from "../../base/index.ts";
+import { isCoded, type JsonObject, sha256Hex, toErrorBody } from "../../base/index.ts";
 import type { Facade } from "../../app/index.ts";
-import type { Workflow, WorkflowDefinition } from "../../model/index.ts";
+import type { Started, Workflow, WorkflowDefinition } from "../../model/index.ts";
 import type { CliContext } from "../context.ts";
 import { followExecution } from "../progress/follow-execution.ts";
-import { openProgressView } from "../progress/progress-view.ts";
+import { openProgressView, type ProgressView } from "../progress/progress-view.ts";
 import { reportEnd } from "../progress/report-end.ts";
-import { signalExits } from "../signal-exits.ts";
+import { watchSignals } from "../signals.ts";
 import type { SourceFile } from "../source-file.ts";
 import { parseInputText } from "../../workflow/index.ts";
 import { requireDefinition } from "../workflow-source.ts";
@@ -21,14 +21,13 @@ export async function runOnServer(context: CliContext, run: ServerRun): Promise<
   const definition = requireDefinition(context, { file: id, source: workflow.source, folder: workflow.folder }, "run");
   const inputs = { ...run.inputs };
   for (const [name, text] of Object.entries(run.inputTexts)) inputs[name] = parseInputText(definition, name, text);
-  const { started } = await facade.startExecution({ workflow: id, inputs, revision: workflow.revision });
-  if (!run.wait) {
-    if (context.common.json) context.printJson(started);
-    else context.print(`${started.executionId}\n`);
-    context.note(`Started; watch it with: ${context.program} execution watch ${started.executionId}`);
-    return 0;
-  }
-  return await waitForEnd(context, facade, { executionId: started.executionId, definition });
+  const start = async () => (await facade.startExecution({ workflow: id, inputs, revision: workflow.revision })).started;
+  if (run.wait) return await startAndWait(context, facade, { definition, start });
+  const started = await start();
+  if (context.common.json) context.printJson(started);
+  else context.print(`${started.executionId}\n`);
+  context.note(`Started; watch it with: ${context.program} execution watch ${started.executionId}`);
+  return 0;
 }
 
 // The routes know no revision that is not current, so a file becomes the current one there; stderr says so.
@@ -50,29 +49,32 @@ async function findWorkflow(facade: Facade, id: string): Promise<Workflow | null
   }
 }
 
-type Wait = { executionId: string; definition: WorkflowDefinition };
+type Wait = { definition: WorkflowDefinition; start: () => Promise<Started> };
 
-async function waitForEnd(context: CliContext, facade: Facade, { executionId, definition }: Wait): Promise<number> {
-  const view = await openProgressView(context, { title: `${definition.id}  ${executionId}`, taskIds: definition.tasks.map((task) => task.id) });
-  const stop = new AbortController();
-  let exit: number | null = null;
-  const release = context.io.onSignal((signal) => {
-    if (exit !== null) return stop.abort();
-    exit = signalExits[signal];
-    view.note("Cancelling; Ctrl-C again stops waiting for it.");
-    facade.cancelExecution(executionId).catch((thrown: unknown) => {
-      context.printError(thrown);
-      stop.abort();
-    });
-  });
+async function startAndWait(context: CliContext, facade: Facade, { definition, start }: Wait): Promise<number> {
+  // Watched from before the start on: between its acceptance and the wait no signal may leave it running unseen.
+  const interrupt = watchSignals(context);
+  let view: ProgressView | null = null;
   try {
-    const ended = await followExecution({ facade, executionId, view, signal: stop.signal });
-    view.end();
-    if (stop.signal.aborted) return exit ?? 1;
+    const { executionId } = await start();
+    const opened = await openProgressView(context, { title: definition.id, taskIds: definition.tasks.map((task) => task.id) });
+    view = opened;
+    const stop = new AbortController();
+    const left = interrupt.start({
+      first: () => {
+        opened.note("Cancelling; Ctrl-C again stops waiting for it.");
+        facade.cancelExecution(executionId).catch((thrown: unknown) => opened.note(`It cannot be cancelled: ${toErrorBody(thrown).message}`));
+        return "wait";
+      },
+      second: () => stop.abort(),
+    });
+    const ended = await Promise.race([followExecution({ facade, executionId, view: opened, signal: stop.signal }), left]);
+    opened.end();
+    if (ended === null || stop.signal.aborted) return interrupt.exitCode() ?? 1;
     const code = await reportEnd(context, facade, ended);
-    return exit ?? code;
+    return interrupt.exitCode() ?? code;
   } finally {
-    view.end();
-    release();
+    view?.end();
+    interrupt.release();
   }
 }

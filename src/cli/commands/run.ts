@@ -1,12 +1,12 @@
 // run FILE|ID: where it runs (engine.md, One-shot), and how signals end it.
-import { fail, limits, parseDuration } from "../../base/index.ts";
-import type { OneShotRequest } from "../../app/index.ts";
+import { fail, isCoded, limits, parseDuration } from "../../base/index.ts";
+import type { App, OneShot, OneShotRequest } from "../../app/index.ts";
 import { findNamedServer, findServer, openStore } from "../connect.ts";
 import type { CliContext } from "../context.ts";
 import { parsePairs, readInputsFile } from "../option-values.ts";
 import { reportEnd } from "../progress/report-end.ts";
 import { openProgressView, type ProgressView } from "../progress/progress-view.ts";
-import { signalExits } from "../signal-exits.ts";
+import { watchSignals } from "../signals.ts";
 import { namesFile, readSource } from "../source-file.ts";
 
 export type RunValues = {
@@ -25,7 +25,8 @@ export async function runWorkflow(context: CliContext, values: RunValues): Promi
   const loaded = await context.loadConfig();
   const server = isFile ? findNamedServer(context, loaded) : findServer(context, loaded);
   if (server !== null) {
-    if (timeoutMs !== null || values.keepWorkspace) throw fail("USAGE", "Cannot use --timeout or --keep-workspace on a server: they are for runs in this process");
+    if (timeoutMs !== null || values.keepWorkspace)
+      throw fail("USAGE", "Cannot use --timeout or --keep-workspace on a server: they are for runs in this process");
     const { runOnServer } = await import("./run-on-server.ts");
     return await runOnServer(context, { target: values.target, source, inputTexts, inputs, wait: values.wait || isFile });
   }
@@ -36,7 +37,9 @@ export async function runWorkflow(context: CliContext, values: RunValues): Promi
 function refuseLater(values: RunValues): void {
   const given = values.learn || values.allowRun || [values.allowNetwork, values.allowRead, values.allowWrite, values.allowEnv].some((list) => list.length > 0);
   if (given)
-    throw fail("NOT_AVAILABLE_YET", "Cannot widen permissions from the command line: this version does not have it yet", { hint: "Write the grant into the workflow's permissions." });
+    throw fail("NOT_AVAILABLE_YET", "Cannot widen permissions from the command line: this version does not have it yet", {
+      hint: "Write the grant into the workflow's permissions.",
+    });
 }
 
 function parseTimeout(text: string | null): number | null {
@@ -57,7 +60,7 @@ async function runHere(context: CliContext, request: HereRequest): Promise<numbe
   let isWaitingForPerson = false;
   const interrupt = watchSignals(context);
   try {
-    const shot = await app.runOneShot({
+    const shot = await startShot(app, context, {
       ...request,
       onProgress: (progress) => {
         isWaitingForPerson = progress.kind === "execution" ? progress.reason === "APPROVAL_PENDING" : isWaitingForPerson;
@@ -66,7 +69,7 @@ async function runHere(context: CliContext, request: HereRequest): Promise<numbe
       },
       onNote: (text) => show((open) => open.note(text)),
     });
-    const opened = await openProgressView(context, { title: `${titleOf(request)}  ${shot.executionId}`, taskIds: shot.taskIds });
+    const opened = await openProgressView(context, { title: titleOf(request), taskIds: shot.taskIds });
     view = opened;
     for (const action of early.splice(0)) action(opened);
     const left = interrupt.start({
@@ -92,38 +95,20 @@ async function runHere(context: CliContext, request: HereRequest): Promise<numbe
   }
 }
 
+// A file with errors is shown with the lines they are in, as `validate` shows it.
+async function startShot(app: App, context: CliContext, request: OneShotRequest): Promise<OneShot> {
+  try {
+    return await app.runOneShot(request);
+  } catch (thrown) {
+    if (!isCoded(thrown, "WORKFLOW_INVALID") || context.common.json || !("source" in request.from)) throw thrown;
+    const { requireDefinition } = await import("../workflow-source.ts");
+    requireDefinition(context, request.from, "run");
+    throw thrown;
+  }
+}
+
 const titleOf = ({ from }: HereRequest) => ("workflow" in from ? from.workflow : from.file);
 
 function approvalNote(context: CliContext, taskId: string): string {
   return `Task ${taskId} waits for an approval: ${context.program} approval list`;
-}
-
-type Reaction = { first: (signal: "SIGINT" | "SIGTERM") => "wait" | "leave"; second: () => void };
-
-// The first signal asks, the second ends. A signal that comes before there is anything to cancel counts as the first.
-function watchSignals(context: CliContext) {
-  const left = Promise.withResolvers<null>();
-  let exit: number | null = null;
-  let pending: "SIGINT" | "SIGTERM" | null = null;
-  let reaction: Reaction | null = null;
-  const release = context.io.onSignal((signal) => {
-    if (exit !== null) {
-      reaction?.second();
-      left.resolve(null);
-      return;
-    }
-    exit = signalExits[signal];
-    if (reaction === null) pending = signal;
-    else if (reaction.first(signal) === "leave") left.resolve(null);
-  });
-  return {
-    /** Null once the command is to end without the execution's end. */
-    start(to: Reaction): Promise<null> {
-      reaction = to;
-      if (pending !== null && to.first(pending) === "leave") left.resolve(null);
-      return left.promise;
-    },
-    exitCode: () => exit,
-    release,
-  };
 }

@@ -1,7 +1,10 @@
 // schema NAME: JSON Schemas of what people and programs write and read.
 import { fail } from "../../base/index.ts";
 import { ConfigSchema } from "../../config/index.ts";
-import { CreatedKeySchema, ExecutionListSchema, ExecutionSchema, KeyListSchema, LogPageSchema, StatusSchema, TraceEventSchema, ValidationSchema, WorkflowListSchema, WorkflowSchema } from "../../model/index.ts";
+import {
+  CreatedKeySchema, ExecutionListSchema, ExecutionSchema, KeyListSchema, LogPageSchema, StatusSchema, TraceEventSchema, ValidationSchema, WorkflowListSchema,
+  WorkflowSchema,
+} from "../../model/index.ts";
 import { workflowJsonSchema } from "../../workflow/index.ts";
 import type { CliContext } from "../context.ts";
 import { suggest } from "../suggest.ts";
@@ -29,7 +32,8 @@ export async function printSchema(context: CliContext, { name, list }: { name: s
   const found = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
   if (found === undefined) {
     const near = suggest(name, Object.keys(schemas));
-    throw fail("SCHEMA_NOT_FOUND", `Cannot print schema "${name}": no such schema`, { hint: near === null ? "See: workflow schema --list" : `Did you mean ${near}?` });
+    const hint = near === null ? "See: workflow schema --list" : `Did you mean ${near}?`;
+    throw fail("SCHEMA_NOT_FOUND", `Cannot print schema "${name}": no such schema`, { hint });
   }
   context.printJson(found.read());
 }

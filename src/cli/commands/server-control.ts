@@ -20,7 +20,8 @@ export async function stopServer(context: CliContext): Promise<void> {
   process.kill(record.pid, "SIGTERM");
   const deadline = context.io.now() + drainMs + closeMs;
   while (isStill(loaded.dataDir, record)) {
-    if (context.io.now() > deadline) throw fail("NOT_READY", `Cannot say that the server stopped: pid ${record.pid} still runs`, { hint: "Stop it again to force it." });
+    if (context.io.now() > deadline)
+      throw fail("NOT_READY", `Cannot say that the server stopped: pid ${record.pid} still runs`, { hint: "Stop it again to force it." });
     await new Promise((resolve) => void setTimeout(resolve, pollMs));
   }
   if (context.common.json) return context.printJson(absent);
@@ -46,5 +47,6 @@ export async function showServerStatus(context: CliContext): Promise<void> {
   const pid = record !== null && record.url === server.url ? record.pid : null;
   const status = { running: true, pid, url: server.url, version: health.version, uptimeMs: health.uptimeMs };
   if (context.common.json) return context.printJson(status);
-  context.print(renderPairs([["running", "yes"], ["url", status.url], ...(pid === null ? [] : [["pid", String(pid)] as const]), ["version", status.version], ["up", renderDuration(status.uptimeMs)]], context.style));
+  const pairs = [["running", "yes"], ["url", status.url], ["pid", String(pid)], ["version", status.version], ["up", renderDuration(status.uptimeMs)]] as const;
+  context.print(renderPairs(pairs.filter(([name]) => name !== "pid" || pid !== null), context.style));
 }

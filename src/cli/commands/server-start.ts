@@ -2,10 +2,11 @@
 import { assert, fail, parseDuration, toIso, version } from "../../base/index.ts";
 import type { App } from "../../app/index.ts";
 import { ensureDataDir, type LoadedConfig, readServerFile, removeServerFile, writeServerFile } from "../../config/index.ts";
+import type { Server } from "../../server/index.ts";
 import type { CliContext } from "../context.ts";
 import { parseCount } from "../option-values.ts";
 import { lockDataDir } from "../server-process/data-lock.ts";
-import { signalExits } from "../signal-exits.ts";
+import { signalExits } from "../signals.ts";
 
 type StartValues = { host: string | null; port: string | null; detach: boolean };
 
@@ -19,7 +20,10 @@ export async function startServer(context: CliContext, values: StartValues): Pro
   ensureDataDir(loaded);
   const other = readServerFile(loaded.dataDir);
   if (other !== null)
-    throw fail("SERVER_RUNNING", `Cannot start a server on "${loaded.dataDir}": one runs there already at ${other.url} (pid ${other.pid})`, { hint: "Stop it with: workflow server stop", details: { pid: other.pid, url: other.url } });
+    throw fail("SERVER_RUNNING", `Cannot start a server on "${loaded.dataDir}": one runs there already at ${other.url} (pid ${other.pid})`, {
+      hint: "Stop it with: workflow server stop",
+      details: { pid: other.pid, url: other.url },
+    });
   if (values.detach) {
     const { startDetached } = await import("../server-process/detach.ts");
     const record = await startDetached(context, loaded, values);
@@ -33,16 +37,13 @@ export async function startServer(context: CliContext, values: StartValues): Pro
 async function serve(context: CliContext, loaded: LoadedConfig): Promise<number> {
   const stop = watchStop(context);
   const lock = await lockDataDir(loaded.dataDir);
-  const { openApp, systemClock, systemIds } = await import("../../app/index.ts");
-  const app = await openApp({ loaded, mode: "server" });
   try {
-    await app.ensureAdminKey();
-    const { createServer } = await import("../../server/index.ts");
-    const server = createServer({ app, clock: systemClock, ids: systemIds });
-    const address = await server.listen();
-    writeServerFile(loaded.dataDir, { ...address, startedAt: toIso(context.io.now()), version });
-    context.note(`Listening on ${address.url}`);
-    if (loaded.ignoredEnv.length > 0) context.detail(`Ignored, since no setting has that name: ${loaded.ignoredEnv.join(", ")}`);
+    const { openApp } = await import("../../app/index.ts");
+    const app = await openApp({ loaded, mode: "server" });
+    const server = await listen(context, app).catch(async (thrown: unknown) => {
+      await app.close();
+      throw thrown;
+    });
     await stop.asked;
     context.note("Stopping; a second signal ends it at once.");
     await Promise.race([closeAll({ app, loaded, stopServer: () => server.stop() }), stop.forced]);
@@ -54,14 +55,38 @@ async function serve(context: CliContext, loaded: LoadedConfig): Promise<number>
   return stop.exitCode();
 }
 
+async function listen(context: CliContext, app: App): Promise<Server> {
+  const { io } = context;
+  const { loaded } = app;
+  await app.ensureAdminKey();
+  const { systemClock, systemIds } = await import("../../app/index.ts");
+  const { createServer } = await import("../../server/index.ts");
+  const onInternalError = (thrown: unknown, requestId: string | null) =>
+    io.stderr(`${toIso(io.now())} ${requestId === null ? "server" : `request ${requestId}`}: ${traceOf(thrown)}\n`);
+  const server = createServer({ app, clock: systemClock, ids: systemIds, onInternalError });
+  const address = await server.listen();
+  try {
+    writeServerFile(loaded.dataDir, { ...address, startedAt: toIso(io.now()), version });
+  } catch (thrown) {
+    await server.stop({ graceMs: 0 });
+    throw thrown;
+  }
+  // Also with --json: whoever starts it has no other way to learn the address of a free port.
+  if (!context.common.quiet) io.stderr(`Listening on ${address.url}\n`);
+  if (loaded.ignoredEnv.length > 0) context.detail(`Ignored, since no setting has that name: ${loaded.ignoredEnv.join(", ")}`);
+  return server;
+}
+
+const traceOf = (thrown: unknown) => (thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
+
 type Closing = { app: App; loaded: LoadedConfig; stopServer: () => Promise<void> };
 
-// New work is refused first; what runs may end while the routes still answer.
+// No request meets a store that is closing: first the routes go, then what runs may end.
 async function closeAll({ app, loaded, stopServer }: Closing): Promise<void> {
   const drainMs = parseDuration(loaded.config.server.drainTimeout);
   assert(drainMs !== null, "durations of the configuration were checked");
-  await app.close({ drainMs });
   await stopServer();
+  await app.close({ drainMs });
 }
 
 // A clean stop is success; a forced one has the exit of its signal.

@@ -8,7 +8,8 @@ type VerifyValues = { traceId: string | null; all: boolean; state: boolean };
 
 export async function verifyTrace(context: CliContext, { traceId, all, state }: VerifyValues): Promise<void> {
   if (traceId !== null && all) throw fail("USAGE", "Cannot verify one trace and all: leave --trace-id or --all out");
-  if (context.common.server !== null) throw fail("USAGE", "Cannot verify over HTTP: verification reads the store of this machine", { hint: "Run it where the store is, with --data." });
+  if (context.common.server !== null)
+    throw fail("USAGE", "Cannot verify over HTTP: verification reads the store of this machine", { hint: "Run it where the store is, with --data." });
   const app = await openStore(context, "command");
   const report = await app.verify({ traceId, state });
   if (context.common.json) context.printJson(report);

@@ -3,7 +3,7 @@ import { severities, subjects } from "../../model/index.ts";
 import type { EventFilter, Facade } from "../../app/index.ts";
 import type { CliContext } from "../context.ts";
 import { parseChoice, parseCount, parsePage } from "../option-values.ts";
-import { signalExits } from "../signal-exits.ts";
+import { signalExits } from "../signals.ts";
 import { noteMore } from "./workflows.ts";
 
 const pageMax = 500;

@@ -3,12 +3,12 @@ import type { CliContext } from "../context.ts";
 import { followExecution } from "../progress/follow-execution.ts";
 import { openProgressView } from "../progress/progress-view.ts";
 import { reportEnd } from "../progress/report-end.ts";
-import { signalExits } from "../signal-exits.ts";
+import { signalExits } from "../signals.ts";
 
 export async function watchExecution(context: CliContext, { id }: { id: string }): Promise<number> {
   const { facade } = await context.connect();
   const present = await facade.getExecution({ id });
-  const view = await openProgressView(context, { title: `${present.execution.workflowId}  ${id}`, taskIds: present.tasks.map((run) => run.taskId) });
+  const view = await openProgressView(context, { title: present.execution.workflowId, taskIds: present.tasks.map((run) => run.taskId) });
   const stop = new AbortController();
   let exit: number | null = null;
   const release = context.io.onSignal((signal) => {

@@ -10,7 +10,11 @@ type IdValue = { id: string };
 
 export async function listWorkflows(context: CliContext, values: PageTexts & { enabled: string | null; label: string | null }): Promise<void> {
   const enabled = parseChoice("--enabled", values.enabled, ["true", "false"]);
-  const query = { ...parsePage(values), ...(enabled === null ? {} : { enabled: enabled === "true" }), ...(values.label === null ? {} : { label: values.label }) };
+  const query = {
+    ...parsePage(values),
+    ...(enabled === null ? {} : { enabled: enabled === "true" }),
+    ...(values.label === null ? {} : { label: values.label }),
+  };
   const { facade } = await context.connect();
   const page = await facade.listWorkflows(query);
   if (context.common.json) return context.printJson(page);

@@ -1,5 +1,5 @@
 // Progress as lines, for logs and pipes: time, task, state; a task's own lines behind its name.
-import { renderDuration } from "../../base/index.ts";
+import { renderDuration, toIso } from "../../base/index.ts";
 import type { Progress } from "../../app/index.ts";
 import type { CliContext } from "../context.ts";
 import { paintState } from "../render/style.ts";
@@ -35,8 +35,7 @@ function detailsOf(progress: Exclude<Progress, { kind: "log" }>): string[] {
   ];
 }
 
-/** HH:MM:SS of the local day. */
+/** HH:MM:SS in UTC, as all times are shown; the local time would first load all time zones. */
 function clockText(at: number): string {
-  const date = new Date(at);
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+  return toIso(at).slice(11, 19);
 }

@@ -47,7 +47,7 @@ function failureOf({ execution, tasks }: Execution): Error {
 // The first that failed for a reason of its own; handlers come after what made them run.
 function failedRun(tasks: readonly TaskRun[]): TaskRun | undefined {
   const failed = tasks.filter((run) => run.state === "FAILED" && run.reasonCode !== "DEPENDENCY_FAILED");
-  return failed.toSorted((a, b) => endOf(a).localeCompare(endOf(b)))[0];
+  return failed.toSorted((a, b) => (endOf(a) < endOf(b) ? -1 : 1))[0];
 }
 
 const endOf = (run: TaskRun) => run.attempts.at(-1)?.endedAt ?? "";
@@ -89,7 +89,7 @@ function printAnswer(context: CliContext, { execution }: Execution, runs: readon
     return;
   }
   const done = runs.filter((run) => run.phase === null && run.attempts.length > 0);
-  const last = done.toSorted((a, b) => endOf(a).localeCompare(endOf(b))).at(-1);
+  const last = done.toSorted((a, b) => (endOf(a) < endOf(b) ? -1 : 1)).at(-1);
   const stdout = last !== undefined && isObject(last.output) ? last.output["stdout"] : undefined;
   if (typeof stdout !== "string" || stdout === "") return;
   context.print(`${visible(stdout.split("\n").slice(-tailLines).join("\n"))}\n`);

@@ -52,7 +52,8 @@ export function renderTree(model: TreeModel, view: TreeView): string[] {
   const elapsed = model.startedAt === null ? "" : renderDuration(view.now - model.startedAt);
   const head = `${view.style.bold(cutToWidth(visibleLine(model.title), Math.max(10, view.width - 24)))}  ${paintState(view.style, model.state)} ${elapsed}`;
   const rest = all.length - shown.length;
-  return [head, ...shown.map(([id, task]) => renderTaskLine(id, task, { ...view, idWidth })), ...(rest === 0 ? [] : [view.style.dim(`  and ${rest} more: ${countStates(all)}`)])];
+  const lines = shown.map(([id, task]) => renderTaskLine(id, task, { ...view, idWidth }));
+  return [head, ...lines, ...(rest === 0 ? [] : [view.style.dim(cutToWidth(`  and ${rest} more: ${countStates(all)}`, view.width))])];
 }
 
 function keepHeaviest(all: readonly [string, TaskLine][], room: number): [string, TaskLine][] {
@@ -75,6 +76,6 @@ function renderTaskLine(id: string, task: TaskLine, view: TreeView & { idWidth: 
   const name = padToWidth(cutToWidth(visibleLine(id), idWidth), idWidth);
   const reason = task.reason === null || task.reason === task.state ? "" : `${task.reason} `;
   const attempt = task.attempt > 1 ? `attempt ${task.attempt} ` : "";
-  const detail = cutToWidth(`${reason}${attempt}${visibleLine(task.lastLog)}`, Math.max(0, width - idWidth - 17));
+  const detail = cutToWidth(`${reason}${attempt}${visibleLine(task.lastLog)}`.trimEnd(), Math.max(0, width - idWidth - 17));
   return `  ${paintState(style, task.state, glyph)} ${name}  ${time}  ${style.dim(detail)}`.trimEnd();
 }

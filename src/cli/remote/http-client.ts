@@ -26,7 +26,7 @@ export function route(parts: TemplateStringsArray, ...values: (string | number)[
 }
 
 /** `?a=1&b=x,y`; members that are absent are left out, lists are joined by commas. */
-export function queryText(query: Query): string {
+function queryText(query: Query): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue;
@@ -67,8 +67,8 @@ async function refusal(server: RemoteServer, response: Response): Promise<CodedE
   const body = envelopeOf(text);
   if (body !== null) return fromErrorBody(body);
   // Not ours: something stands between, or another program listens there.
-  const unauthorized = response.status === 401;
-  return fail(unauthorized ? "UNAUTHORIZED" : "SERVER_UNREACHABLE", `Cannot use the server at ${server.url}: it answered ${response.status} without an error of ours`);
+  const code = response.status === 401 ? "UNAUTHORIZED" : "SERVER_UNREACHABLE";
+  return fail(code, `Cannot use the server at ${server.url}: it answered ${response.status} without an error of ours`);
 }
 
 function envelopeOf(text: string): ErrorBody | null {

@@ -1,6 +1,8 @@
 // The facade over HTTP: each verb is a line that says method, path, query and body (http-api.md). Streams resume by themselves.
 import { isObject, toIso } from "../../base/index.ts";
-import type { ApplyRequest, EventPage, EventQuery, EventStreamQuery, ExecutionQuery, Facade, LogQuery, LogStreamQuery, StartAnswer, StartRequest } from "../../app/index.ts";
+import type {
+  ApplyRequest, EventPage, EventQuery, EventStreamQuery, ExecutionQuery, Facade, LogQuery, LogStreamQuery, StartAnswer, StartRequest,
+} from "../../app/index.ts";
 import type { Applied, Execution, LogItem, Started } from "../../model/index.ts";
 import { type Call, readJson, type RemoteServer, route, send } from "./http-client.ts";
 import { rawArrayItems } from "./raw-items.ts";
@@ -80,7 +82,6 @@ async function* streamRemoteLogs(server: RemoteServer, query: LogStreamQuery, si
   const path = route`/api/v1/executions/${executionId}/logs/stream`;
   const headers: Record<string, string> = sinceId === undefined ? {} : { "last-event-id": String(sinceId) };
   for await (const event of streamServerEvents(server, { method: "GET", path, query: { ...filter, since: isoOf(since) }, headers }, signal)) {
-    if (event.event === "end") return;
     const item: unknown = JSON.parse(event.data);
     if (isObject(item) && "message" in item) yield item as LogItem;
   }

@@ -37,26 +37,30 @@ export async function* parseEvents(chunks: AsyncIterable<Uint8Array>): AsyncGene
 }
 
 /**
- * The events of a route until the server closes it or the signal aborts. A connection that breaks is opened again with
- * Last-Event-ID, so nothing is lost or repeated; attempts that bring nothing are counted.
+ * The events of a route until its `end` event or until the signal aborts. A connection that breaks, or that a stopping server
+ * closes, is opened again with Last-Event-ID, so nothing is lost or repeated; attempts that bring nothing are counted.
  * @throws SERVER_UNREACHABLE after twenty of those, and what the server refuses with
  */
 export async function* streamServerEvents(server: RemoteServer, call: Call, signal: AbortSignal): AsyncGenerator<ServerEvent> {
   let lastId: string | null = null;
   let fruitless = 0;
+  // A server that was never reached is not waited for.
+  let opened = false;
   for (;;) {
     try {
       const resume: Record<string, string> = lastId === null ? {} : { "last-event-id": lastId };
       const response = await send(server, { ...call, signal, headers: { ...call.headers, accept: "text/event-stream", ...resume } });
+      opened = true;
       for await (const event of parseEvents(response.body ?? emptyBody())) {
+        if (event.event === "end") return;
         lastId = event.id ?? lastId;
         fruitless = 0;
         yield event;
       }
-      return;
+      throw unreachable(server, "the stream was closed");
     } catch (thrown) {
       if (signal.aborted) return;
-      if (isCoded(thrown) && (thrown.code !== "SERVER_UNREACHABLE" || lastId === null)) throw thrown;
+      if (isCoded(thrown) && (thrown.code !== "SERVER_UNREACHABLE" || !opened)) throw thrown;
       fruitless += 1;
       if (fruitless > reconnectsMax) throw isCoded(thrown) ? thrown : unreachable(server, thrown);
       await pause(reconnectMs, signal);

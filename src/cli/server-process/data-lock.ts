@@ -23,7 +23,8 @@ function listen(holder: Server, path: string, dataDir: string): Promise<void> {
     holder.once("error", (cause: { code?: string }) => {
       const taken = cause.code === "EADDRINUSE";
       const why = taken ? "another one starts or runs there" : `its lock cannot be taken: ${String(cause.code ?? cause)}`;
-      reject(fail(taken ? "SERVER_RUNNING" : "STORE_UNAVAILABLE", `Cannot start a server on "${dataDir}": ${why}`, { hint: "See: workflow server status", cause }));
+      const code = taken ? "SERVER_RUNNING" : "STORE_UNAVAILABLE";
+      reject(fail(code, `Cannot start a server on "${dataDir}": ${why}`, { hint: "See: workflow server status", cause }));
     });
     holder.listen({ path }, resolve);
   });

@@ -28,7 +28,10 @@ export const authorSpecs = [
     group,
     about: "Draw the tasks and what they need",
     args: { target: one("FILE|ID") },
-    options: { format: text("--format", "ascii|mermaid|dot|svg", "What to draw (ascii)"), output: text("-o,--output", "FILE", "Write to a file instead of stdout") },
+    options: {
+      format: text("--format", "ascii|mermaid|dot|svg", "What to draw (ascii)"),
+      output: text("-o,--output", "FILE", "Write to a file instead of stdout"),
+    },
     examples: [["In the terminal", "graph hello.yaml"], ["As a picture", "graph hello.yaml --format svg -o hello.svg"]],
     load: async () => (await import("../commands/graph.ts")).drawGraph,
   }),
@@ -56,7 +59,10 @@ export const authorSpecs = [
     group: "This program",
     about: "Print the completion script of a shell",
     args: { shell: one("bash|zsh|fish") },
-    examples: [["For bash, in ~/.bashrc", 'completion bash > ~/.local/share/bash-completion/completions/workflow'], ["For fish", "completion fish > ~/.config/fish/completions/workflow.fish"]],
+    examples: [
+      ["For bash, in ~/.bashrc", 'completion bash > ~/.local/share/bash-completion/completions/workflow'],
+      ["For fish", "completion fish > ~/.config/fish/completions/workflow.fish"],
+    ],
     load: async () => (await import("../commands/completion.ts")).printCompletion,
   }),
   command({

@@ -55,7 +55,10 @@ export const recordSpecs = [
       eventType: text("--event-type", "GLOB", "Such as task.* or carp.*"),
       limit: text("--limit", "N", "So many at most; without a trace the newest (50)"),
     },
-    examples: [["Follow everything", "trace tail --follow"], ["One execution's failures", "trace tail --trace-id 0198c0de-0000-7000-8000-000000000000 --event-type task.failed"]],
+    examples: [
+      ["Follow everything", "trace tail --follow"],
+      ["One execution's failures", "trace tail --trace-id 0198c0de-0000-7000-8000-000000000000 --event-type task.failed"],
+    ],
     load: async () => (await import("../commands/trace.ts")).tailTrace,
   }),
   command({
@@ -63,7 +66,11 @@ export const recordSpecs = [
     group: trace,
     about: "Prove that the record is what was written",
     details: "Checks the chain, the order and the guards of the store on this machine; with --state also folds every event again and compares the tables.",
-    options: { traceId: text("--trace-id", "T", "One trace"), all: flag("--all", "Every trace (so by default)"), state: flag("--state", "Also compare the tables and blobs") },
+    options: {
+      traceId: text("--trace-id", "T", "One trace"),
+      all: flag("--all", "Every trace (so by default)"),
+      state: flag("--state", "Also compare the tables and blobs"),
+    },
     examples: [["Everything", "trace verify --all --state"], ["One execution", "trace verify --trace-id 0198c0de-0000-7000-8000-000000000000"]],
     load: async () => (await import("../commands/trace-verify.ts")).verifyTrace,
   }),

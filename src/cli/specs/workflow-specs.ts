@@ -29,7 +29,11 @@ export const workflowSpecs = [
     aliases: ["workflow list"],
     group,
     about: "List the stored workflows",
-    options: { ...pageOptions, enabled: text("--enabled", "true|false", "Only enabled or only disabled ones"), label: text("--label", "K=V", "Only those with this label") },
+    options: {
+      ...pageOptions,
+      enabled: text("--enabled", "true|false", "Only enabled or only disabled ones"),
+      label: text("--label", "K=V", "Only those with this label"),
+    },
     examples: [["All of them", "list"], ["As JSON", "list --json"]],
     load: async () => (await import("../commands/workflows.ts")).listWorkflows,
   }),

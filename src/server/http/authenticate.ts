@@ -12,8 +12,9 @@ export async function authenticate(app: App, headers: Headers): Promise<Caller> 
   const key = keyOf(headers);
   if (key === null) throw fail("UNAUTHORIZED", "Cannot serve the request: it carries no API key", { hint });
   const caller = key.length > keyCharsMax ? null : await app.authenticate(key);
-  if (caller === null) throw fail("UNAUTHORIZED", "Cannot serve the request: its API key is not valid", { hint: "It may be revoked or expired: `workflow key list` shows them." });
-  return caller;
+  if (caller !== null) return caller;
+  const why = "It may be revoked or expired: `workflow key list` shows them.";
+  throw fail("UNAUTHORIZED", "Cannot serve the request: its API key is not valid", { hint: why });
 }
 
 /** @throws FORBIDDEN */

@@ -20,8 +20,8 @@ export async function readBody(form: BodyForm, request: Request): Promise<unknow
   const text = decode(isEmpty ? new Uint8Array() : await readBytes(request));
   if (form.read === "text") return text;
   const value = parse(text);
-  if (!checkOf(form.schema).Check(value)) throw fail("BODY_INVALID", "Cannot take the body: it does not fit", { details: { diagnostics: diagnose(form.schema, value, text) } });
-  return value;
+  if (checkOf(form.schema).Check(value)) return value;
+  throw fail("BODY_INVALID", "Cannot take the body: it does not fit", { details: { diagnostics: diagnose(form.schema, value, text) } });
 }
 
 function checkMediaType(form: BodyForm, headers: Headers): void {
@@ -32,7 +32,8 @@ function checkMediaType(form: BodyForm, headers: Headers): void {
   if (charset !== undefined && charset !== "utf-8" && charset !== "utf8" && charset !== "us-ascii")
     throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: its charset "${charset}" is not utf-8`, { details });
   const coding = headers.get("content-encoding");
-  if (coding !== null && coding.toLowerCase() !== "identity") throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: it is encoded with "${coding}"`, { details });
+  if (coding !== null && coding.toLowerCase() !== "identity")
+    throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: it is encoded with "${coding}"`, { details });
 }
 
 async function readBytes(request: Request): Promise<Uint8Array> {

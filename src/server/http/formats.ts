@@ -1,11 +1,10 @@
-// Our own strict string formats, registered here and nowhere else: TypeBox knows none by itself, and those of other libraries are laxer.
+// The string formats of queries and bodies beside those of the model: TypeBox knows none by itself, and those of other libraries are laxer.
 import { isAbsolute } from "node:path";
 import { FormatRegistry, Type } from "@sinclair/typebox";
-import { isUuid, limits, parseDuration, parseTime } from "../../base/index.ts";
-import { logLevels } from "../../model/index.ts";
+import { limits, parseDuration } from "../../base/index.ts";
+import { logLevels, registerFormats } from "../../model/index.ts";
 
-FormatRegistry.Set("date-time", (text) => parseTime(text) !== null);
-FormatRegistry.Set("uuid", isUuid);
+registerFormats();
 FormatRegistry.Set("wait", (text) => (parseDuration(text) ?? Number.POSITIVE_INFINITY) <= limits.waitMsMax);
 FormatRegistry.Set("absolute-path", (text) => isAbsolute(text) && !text.includes("\0"));
 FormatRegistry.Set("log-levels", isLevels);

@@ -59,9 +59,14 @@ export function refuse(thrown: unknown, context: ResponseContext): Response {
   return new Response(JSON.stringify({ error: { ...body, request_id: context.requestId } }), { status, headers });
 }
 
-function publicError(thrown: unknown): ErrorBody {
-  if (isCoded(thrown) && thrown.code !== "INTERNAL") return toErrorBody(thrown);
+/** The envelope's inner object as clients may see it. */
+export function publicError(thrown: unknown): ErrorBody {
+  if (!isOurMistake(thrown)) return toErrorBody(thrown);
   return { code: "INTERNAL", kind: "internal", message: "Internal error: the server's log says more", hint: "Report it with the request id." };
+}
+
+export function isOurMistake(thrown: unknown): boolean {
+  return !isCoded(thrown) || thrown.code === "INTERNAL";
 }
 
 /** RFC 9110, 12.5.3: gzip is taken when it, or `*`, is listed with a weight above 0. */

@@ -28,7 +28,12 @@ export function openApiDocument(routes: readonly Route[]): Json {
   return {
     openapi: "3.1.0",
     jsonSchemaDialect: "https://json-schema.org/draft/2020-12/schema",
-    info: { title: "Autokestra", version, description: "Runs automation under deny-by-default permissions and keeps a tamper-evident trace of it.", license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    info: {
+      title: "Autokestra",
+      version,
+      description: "Runs automation under deny-by-default permissions and keeps a tamper-evident trace of it.",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
     servers: [{ url: "/" }],
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
     paths,

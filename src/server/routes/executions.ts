@@ -149,7 +149,7 @@ const logs: readonly Route[] = [
     resumable: true,
     answers: { 200: { means: "One log line per event; `end` is the last event.", schema: Type.String(), types: ["text/event-stream"] } },
     handler: async (call) => {
-      const { facade, params, query, lastEventId, request, state, caller } = call;
+      const { facade, params, query, lastEventId, request, requestId, state, caller } = call;
       // The status line goes out before the first log line, so absence is found out now.
       await facade.listLogs({ executionId: params.id, limit: 1 });
       const { sinceId, ...filter } = query;
@@ -157,7 +157,7 @@ const logs: readonly Route[] = [
       const wanted: LogStreamQuery = { executionId: params.id, ...withLogFilter(filter), ...(from === undefined ? {} : { sinceId: from }) };
       state.keepOpen(request);
       const frames = (signal: AbortSignal) => logFrames(facade.streamLogs(wanted, signal));
-      return streamAnswer(state.streams.open({ keyId: caller.keyId, signal: request.signal, frames }));
+      return streamAnswer(state.streams.open({ keyId: caller.keyId, requestId, signal: request.signal, frames }));
     },
   }),
 ];

@@ -36,11 +36,11 @@ const EventPageSchema = Type.Object({
 
 type StreamCall = Call<string, Static<typeof StreamQuery>>;
 
-function stream({ facade, query, lastEventId, request, state, caller }: StreamCall, traceId: string | null): Answer {
+function stream({ facade, query, lastEventId, request, requestId, state, caller }: StreamCall, traceId: string | null): Answer {
   const wanted: EventStreamQuery = { traceId, ...eventFilter(query), ...streamStart(query, lastEventId) };
   state.keepOpen(request);
   const frames = (signal: AbortSignal) => eventFrames(facade.streamEvents(wanted, signal));
-  return streamAnswer(state.streams.open({ keyId: caller.keyId, signal: request.signal, frames }));
+  return streamAnswer(state.streams.open({ keyId: caller.keyId, requestId, signal: request.signal, frames }));
 }
 
 // What the client saw last says more than the URL it began with.

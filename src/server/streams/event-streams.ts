@@ -7,6 +7,7 @@ import type { Timers } from "./timers.ts";
 export type StreamRequest = {
   /** Null when the caller has no key that could end. */
   keyId: string | null;
+  requestId: string;
   /** Of the HTTP request: aborts when the client goes. */
   signal: AbortSignal;
   /** Frames in the text form of server-sent events. */
@@ -18,10 +19,12 @@ const encoder = new TextEncoder();
 export class EventStreams {
   readonly #timers: Timers;
   readonly #keys: KeyWatch;
+  readonly #onError: (thrown: unknown, requestId: string) => void;
   readonly #open = new Set<() => void>();
 
-  constructor(deps: { app: Pick<App, "isKeyLive">; timers: Timers }) {
+  constructor(deps: { app: Pick<App, "isKeyLive">; timers: Timers; onError: (thrown: unknown, requestId: string) => void }) {
     this.#timers = deps.timers;
+    this.#onError = deps.onError;
     this.#keys = new KeyWatch(deps);
   }
 
@@ -30,8 +33,8 @@ export class EventStreams {
   }
 
   /** A body that takes from the source only while its reader reads: nothing piles up for a slow one. */
-  open({ keyId, signal, frames }: StreamRequest): ReadableStream<Uint8Array> {
-    const feed = new Feed(frames, this.#timers);
+  open({ keyId, requestId, signal, frames }: StreamRequest): ReadableStream<Uint8Array> {
+    const feed = new Feed({ frames, timers: this.#timers, onError: (thrown) => this.#onError(thrown, requestId) });
     let unwatch: (() => void) | null = null;
     let close: (() => void) | null = null;
     const finish = (): void => {

@@ -1,29 +1,45 @@
 // One stream's frames, taken from their source one at a time and only when the reader wants one, with a keep-alive when nothing comes.
-import { toErrorBody } from "../../base/index.ts";
+import { publicError } from "../http/respond.ts";
 import type { Timers } from "./timers.ts";
 
-export const keepAliveMs = 15_000;
+const keepAliveMs = 15_000;
 const keepAliveFrame = ": keep-alive\n\n";
+/** Sent first: the socket holds the status line back until there is a body to go with it. */
+const openFrame = ": open\n\n";
 
 type Turn = { ok: true; result: IteratorResult<string> } | { ok: false; thrown: unknown };
+
+export type FeedDeps = {
+  frames: (signal: AbortSignal) => AsyncIterable<string>;
+  timers: Timers;
+  /** Told when the source fails. */
+  onError: (thrown: unknown) => void;
+};
 
 export class Feed {
   readonly #source: AsyncIterator<string>;
   readonly #timers: Timers;
+  readonly #onError: FeedDeps["onError"];
   readonly #abort: AbortController;
+  #isOpen = false;
   #isAsked = false;
   #turn: Turn | null = null;
   #hasEnded = false;
   #wake: (() => void) | null = null;
 
-  constructor(source: (signal: AbortSignal) => AsyncIterable<string>, timers: Timers) {
+  constructor(deps: FeedDeps) {
     this.#abort = new AbortController();
-    this.#source = source(this.#abort.signal)[Symbol.asyncIterator]();
-    this.#timers = timers;
+    this.#source = deps.frames(this.#abort.signal)[Symbol.asyncIterator]();
+    this.#timers = deps.timers;
+    this.#onError = deps.onError;
   }
 
   /** The next frame; null at the end. One call at a time. */
   async next(): Promise<string | null> {
+    if (!this.#isOpen) {
+      this.#isOpen = true;
+      return openFrame;
+    }
     let isQuiet = false;
     const quiet = this.#timers.after(keepAliveMs, () => {
       isQuiet = true;
@@ -81,6 +97,8 @@ export class Feed {
   #frameOf(turn: Turn): string | null {
     if (turn.ok && turn.result.done !== true) return turn.result.value;
     this.end();
-    return turn.ok ? null : `event: error\ndata: ${JSON.stringify({ error: toErrorBody(turn.thrown) })}\n\n`;
+    if (turn.ok) return null;
+    this.#onError(turn.thrown);
+    return `event: error\ndata: ${JSON.stringify({ error: publicError(turn.thrown) })}\n\n`;
   }
 }

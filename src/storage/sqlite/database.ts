@@ -1,9 +1,19 @@
 // One SQLite connection with its settings and its prepared statements. bun:sqlite is synchronous: no call here waits.
-import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
+import { Database, SQLiteError, type SQLQueryBindings, type Statement } from "bun:sqlite";
 import { chmodSync } from "node:fs";
 import { fail, isCoded } from "../../base/index.ts";
 
 export type Bindings = SQLQueryBindings[] | [Record<string, SQLQueryBindings>];
+
+/** The wait for a lock comes first, so that all that follows has it. */
+function settingsOf(durability: "full" | "normal"): string[] {
+  return [
+    "busy_timeout = 10000", "journal_mode = wal", `synchronous = ${durability}`, "foreign_keys = on", "trusted_schema = off",
+    "wal_autocheckpoint = 2000", "cache_size = -16000",
+    // What a statement needs to take itself back would else go through a temporary file.
+    "temp_store = memory",
+  ];
+}
 
 /** A connection. Statements are prepared once and kept; errors of SQLite become coded errors where they enter. */
 export class Connection {
@@ -13,17 +23,14 @@ export class Connection {
 
   constructor(path: string, durability: "full" | "normal") {
     this.path = path;
+    let db: Database | null = null;
     try {
-      this.#db = new Database(path, { strict: true, create: true });
+      db = new Database(path, { strict: true, create: true });
       if (path !== ":memory:") chmodSync(path, 0o600);
-      this.#db.run("pragma busy_timeout = 10000");
-      this.#db.run("pragma journal_mode = wal");
-      this.#db.run(`pragma synchronous = ${durability}`);
-      this.#db.run("pragma foreign_keys = on");
-      this.#db.run("pragma trusted_schema = off");
-      this.#db.run("pragma wal_autocheckpoint = 2000");
-      this.#db.run("pragma cache_size = -16000");
+      for (const setting of settingsOf(durability)) db.run(`pragma ${setting}`);
+      this.#db = db;
     } catch (cause) {
+      db?.close();
       throw storeError(`Cannot open the store "${path}"`, cause);
     }
   }
@@ -81,6 +88,11 @@ export class Connection {
     // Truncates the WAL when this is the last connection, so that the file alone is the store.
     this.#db.close(false);
   }
+}
+
+/** Whether SQLite refused a row, as opposed to being unable to write it. */
+export function isConstraint(cause: unknown): boolean {
+  return cause instanceof SQLiteError && (cause.code ?? "").startsWith("SQLITE_CONSTRAINT");
 }
 
 export function storeError(what: string, cause: unknown) {

@@ -1,6 +1,7 @@
 // Brings a database to this version's schema: numbered migrations, append-only, recorded with their digest.
+import { closeSync, openSync, rmSync } from "node:fs";
 import { fail, sha256Hex } from "../../base/index.ts";
-import type { Connection } from "./database.ts";
+import { Connection } from "./database.ts";
 import foundation from "./migrations/0001_foundation.sql" with { type: "text" };
 
 export type Migration = { id: number; name: string; sql: string };
@@ -19,26 +20,45 @@ export function isBreaking(migration: Migration): boolean {
 
 /**
  * Runs what is missing, in one transaction; returns the ids it ran.
- * @throws SCHEMA_TOO_NEW when the store knows migrations that this binary does not; TRACE_CHAIN_BROKEN never: digests that differ are SCHEMA_TOO_NEW too
+ * @throws SCHEMA_TOO_NEW when the store ran migrations that this binary does not know, or knows with another text
  */
-export function migrate(db: Connection, options: { now: number; list?: readonly Migration[]; backup: (path: string) => void }): number[] {
+export function migrate(db: Connection, options: { now: number; list?: readonly Migration[] }): number[] {
   const list = options.list ?? migrations;
-  db.script(ledger);
-  const done = readLedger(db);
-  checkKnown(done, list, db.path);
-  const missing = list.filter((migration) => !done.has(migration.id));
-  if (missing.length === 0) return [];
-  if (done.size > 0 && missing.some(isBreaking)) options.backup(`${db.path}.before-${missing.map((m) => m.id).join("-")}`);
+  // Looked at before locking: opening a store that is up to date must not wait for one who writes.
+  if (hasLedger(db) && findMissing(db, list).missing.length === 0) return [];
   return db.atomically(() => {
-    // Another process may have been faster between the look and the lock.
-    const now = readLedger(db);
-    const run = list.filter((migration) => !now.has(migration.id));
-    for (const migration of run) {
+    db.run(ledger);
+    const { done, missing } = findMissing(db, list);
+    if (done > 0 && missing.some(isBreaking)) backUp(db.path, `${db.path}.before-${missing.map((migration) => migration.id).join("-")}`);
+    for (const migration of missing) {
       db.script(migration.sql);
       db.run("insert into migrations values (?, ?, ?, ?)", migration.id, migration.name, sha256Hex(migration.sql), options.now);
     }
-    return run.map((migration) => migration.id);
+    return missing.map((migration) => migration.id);
   });
+}
+
+/** Copies the store as it was before the transaction: a second connection sees nothing of it, and the lock keeps all others out. */
+function backUp(path: string, target: string): void {
+  if (path === ":memory:") return;
+  rmSync(target, { force: true });
+  closeSync(openSync(target, "wx", 0o600));
+  const reader = new Connection(path, "full");
+  try {
+    reader.run("vacuum into ?", target);
+  } finally {
+    reader.close();
+  }
+}
+
+function hasLedger(db: Connection): boolean {
+  return db.get("select 1 from sqlite_schema where name = 'migrations'") !== null;
+}
+
+function findMissing(db: Connection, list: readonly Migration[]): { done: number; missing: Migration[] } {
+  const done = readLedger(db);
+  checkKnown(done, list, db.path);
+  return { done: done.size, missing: list.filter((migration) => !done.has(migration.id)) };
 }
 
 function readLedger(db: Connection): Map<number, string> {

@@ -1,12 +1,13 @@
 // Opens a SQLite store and binds the port's verbs to it. Verbs are promises because the port is; the work itself is synchronous.
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { RowOf } from "../changes.ts";
 import type { Store } from "../ports.ts";
-import { findBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
+import { type BlobPlace, findBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
 import { extendClaims, findClaims, releaseClaims } from "./claims.ts";
 import { Connection } from "./database.ts";
-import { commitRequests, countEvents, findEvent, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./ledger.ts";
+import { countEvents, findEvent, findEventBytes, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./events.ts";
+import { commitRequests, newWriter } from "./ledger.ts";
 import { insertLogs, selectLogs } from "./logs.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { countByState, dumpTable, selectExecutions, selectOfTasks, selectUnfinished, selectWorkflows } from "./reads.ts";
@@ -28,17 +29,12 @@ export function openSqliteStore(options: SqliteOptions): Store {
   const db = new Connection(path, options.durability);
   try {
     const list = options.migrations === undefined ? {} : { list: options.migrations };
-    migrate(db, { now: options.now, ...list, backup: (target) => copyStore(db, target) });
+    migrate(db, { now: options.now, ...list });
   } catch (cause) {
     db.close();
     throw cause;
   }
-  return bind(db, join(dirname(path), "blobs"));
-}
-
-function copyStore(db: Connection, target: string): void {
-  if (existsSync(target)) rmSync(target);
-  db.run("vacuum into ?", target);
+  return bind(db, path === ":memory:" ? null : join(dirname(path), "blobs"));
 }
 
 /** Makes a synchronous verb a promise that rejects instead of throwing. */
@@ -46,16 +42,16 @@ function later<A extends unknown[], R>(work: (...args: A) => R): (...args: A) =>
   return async (...args) => work(...args);
 }
 
-function bind(db: Connection, blobFolder: string): Store {
+function bind(db: Connection, blobFolder: BlobPlace): Store {
   return {
     kind: "sqlite",
     path: db.path,
-    ...bindLedger(db),
+    ...bindLedger(db, blobFolder),
     ...bindReads(db),
     appendLogs: later((lines) => db.atomically(() => insertLogs(db, lines))),
     listLogs: later((selection) => selectLogs(db, selection)),
     findBlob: later((sha256) => findBlob(db, blobFolder, sha256)),
-    writeBlobFile: later((blob) => writeBlobFile(blobFolder, blob)),
+    writeBlobFile: later((blob) => writeBlobFile(db, blobFolder, blob)),
     sweepBlobs: later((now) => sweepBlobs(db, blobFolder, now)),
     extendClaims: later((fences, expiresAt) => extendClaims(db, fences, expiresAt)),
     findClaims: later((resources) => findClaims(db, resources)),
@@ -64,16 +60,28 @@ function bind(db: Connection, blobFolder: string): Store {
       db.get<RowOf<"idempotency">>("select * from idempotency where scope = ? and key = ? and expires_at > ?", scope, key, now),
     ),
     sweepIdempotency: later((now) => void db.run("delete from idempotency where expires_at <= ?", now)),
+    snapshot: later(() => openSnapshot(db, blobFolder)),
     close: later(() => db.close()),
   };
 }
 
-function bindLedger(db: Connection) {
+/** A connection of its own within a read transaction, which the first read fixes to its moment. */
+function openSnapshot(db: Connection, blobFolder: BlobPlace): Store {
+  if (db.path === ":memory:") return { ...bind(db, blobFolder), close: later(() => undefined) };
+  const reader = new Connection(db.path, "full");
+  reader.run("begin");
+  lastSeq(reader);
+  return bind(reader, blobFolder);
+}
+
+function bindLedger(db: Connection, blobFolder: BlobPlace) {
+  const writer = newWriter(db, blobFolder);
   return {
-    commit: later((requests: Parameters<Store["commit"]>[0]) => commitRequests(db, requests)),
+    commit: later((requests: Parameters<Store["commit"]>[0]) => commitRequests(writer, requests)),
     listEvents: later((selection: Parameters<Store["listEvents"]>[0]) => selectEvents(db, selection)),
     countEvents: later((selection: Parameters<Store["countEvents"]>[0]) => countEvents(db, selection)),
     findEvent: later((id: string) => findEvent(db, id)),
+    findEventBytes: later((seq: number) => findEventBytes(db, seq)),
     listEventTypes: later(() => db.all<{ name: string }>("select name from event_types order by name").map((row) => row.name)),
     findTrace: later((id: string) => findTrace(db, id)),
     listTraces: later((selection: Parameters<Store["listTraces"]>[0]) => selectTraces(db, selection)),

@@ -1,7 +1,7 @@
 // Every event type by name: the domains' declarations put together.
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import type { TObject } from "@sinclair/typebox";
-import { fail } from "../../base/index.ts";
+import { fail, isUuid } from "../../base/index.ts";
 import { type EventDraft, registerFormats } from "../../model/index.ts";
 import type { EventDefinition } from "./define.ts";
 import { executionEvents } from "./execution.ts";
@@ -24,15 +24,31 @@ export function definitionOf(type: string): EventDefinition {
   return definition;
 }
 
-/** Holds a draft's payload against its type's schema. @throws INTERNAL with the first misfit: what is wrong is our code, not the input */
-export function checkPayload(draft: EventDraft): void {
-  let check = checks.get(draft.type);
-  if (check === undefined) {
-    registerFormats();
-    check = TypeCompiler.Compile(definitionOf(draft.type).payload);
-    checks.set(draft.type, check);
-  }
+/** The last millisecond that RFC 3339 can write. */
+const timeMax = Date.parse("9999-12-31T23:59:59.999Z");
+
+/**
+ * Holds a draft against the event's form and its type's schema before anything is written.
+ * @throws INTERNAL with the first misfit: what is wrong is our code, not the input
+ */
+export function checkDraft(draft: EventDraft): void {
+  const wrong = (what: string) => fail("INTERNAL", `Cannot write ${draft.type}: ${what}`);
+  const ids = [draft.eventId, draft.traceId, draft.spanId, draft.sessionId];
+  if (!ids.every(isUuid) || (draft.parentSpanId !== null && !isUuid(draft.parentSpanId))) throw wrong("one of its ids is no UUID");
+  if (draft.actor.id === "") throw wrong("its actor has no id");
+  if (!Number.isInteger(draft.time) || draft.time < 0 || draft.time > timeMax) throw wrong(`its time is ${draft.time}`);
+  const check = payloadCheck(draft.type);
   if (check.Check(draft.payload)) return;
   const first = check.Errors(draft.payload).First();
-  throw fail("INTERNAL", `Cannot write ${draft.type}: ${first?.path ?? ""} ${first?.message ?? "does not fit"}`);
+  throw wrong(`${first?.path ?? ""} ${first?.message ?? "does not fit"}`);
+}
+
+function payloadCheck(type: string): TypeCheck<TObject> {
+  let check = checks.get(type);
+  if (check === undefined) {
+    registerFormats();
+    check = TypeCompiler.Compile(definitionOf(type).payload);
+    checks.set(type, check);
+  }
+  return check;
 }

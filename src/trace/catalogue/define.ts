@@ -1,6 +1,6 @@
 // How a domain declares an event type: its payload's schema, its severity, and what it folds to.
 import { type Static, type TObject, type TProperties, Type } from "@sinclair/typebox";
-import { canonicalJson } from "../../base/index.ts";
+import { canonicalJson, parseTime } from "../../base/index.ts";
 import type { EventDraft, Severity } from "../../model/index.ts";
 import type { RowChange } from "../../storage/index.ts";
 
@@ -43,5 +43,6 @@ export const ErrorPayload = Type.Object({ code: Type.String(), kind: Type.String
 export const PrincipalPayload = Type.Object({ type: Type.String(), id: Type.String() });
 /** A stored JSON column: in canonical form, so that folding the stored event again gives the same text. */
 export const text = (value: unknown): string => canonicalJson(value);
-/** Absolute milliseconds of a payload's time. */
-export const millis = (value: string): number => Date.parse(value);
+export const NullableTime = Type.Union([Time, Type.Null()]);
+/** Absolute milliseconds of a payload's time; null where there is none. */
+export const millis = (value: string | null | undefined): number | null => (typeof value === "string" ? parseTime(value) : null);

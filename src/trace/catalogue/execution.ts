@@ -2,9 +2,9 @@
 import { Type } from "@sinclair/typebox";
 import type { EventDraft, ExecutionState } from "../../model/index.ts";
 import type { RowChange } from "../../storage/index.ts";
-import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, Sha256, Text, text, Uuid } from "./define.ts";
+import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, NullableTime, Sha256, Text, text, Uuid } from "./define.ts";
 
-const TriggerPayload = Type.Object({ type: Text, id: NullableText, scheduled_at: NullableText, by: NullableText });
+const TriggerPayload = Type.Object({ type: Text, id: NullableText, scheduled_at: NullableTime, by: NullableText });
 
 const move = (event: EventDraft, state: ExecutionState, set: Record<string, string | number | null>): RowChange[] => [
   { table: "executions", op: "update", key: { execution_id: event.traceId }, set: { state, ...set } },
@@ -33,7 +33,7 @@ export const executionEvents = [
         row: {
           execution_id: payload.execution_id, session_id: event.sessionId, workflow: payload.workflow, revision: payload.revision, sha256: payload.sha256,
           state: "PENDING", reason: null, trigger_type: payload.trigger.type, trigger_id: payload.trigger.id,
-          scheduled_at: payload.trigger.scheduled_at === null ? null : millis(payload.trigger.scheduled_at),
+          scheduled_at: millis(payload.trigger.scheduled_at),
           by: payload.trigger.by ?? `${event.actor.type}:${event.actor.id}`, parent: payload.parent === undefined ? null : text(payload.parent),
           labels: text(payload.labels ?? {}), inputs: text(payload.inputs), outputs: null, error: null, digest: null,
           created_at: event.time, started_at: null, ended_at: null,

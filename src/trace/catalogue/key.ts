@@ -1,6 +1,6 @@
 // API key events. The key itself and its hash are in no event.
 import { Type } from "@sinclair/typebox";
-import { defineEvent, Id, NullableText, PrincipalPayload, Text, text, millis } from "./define.ts";
+import { defineEvent, Id, NullableText, NullableTime, PrincipalPayload, Text, text, millis } from "./define.ts";
 
 export const keyEvents = [
   defineEvent({
@@ -12,7 +12,7 @@ export const keyEvents = [
       principal: PrincipalPayload,
       roles: Type.Array(Text),
       scopes: Type.Array(Text),
-      expires_at: NullableText,
+      expires_at: NullableTime,
     },
     project: (payload, event) => [
       {
@@ -21,7 +21,7 @@ export const keyEvents = [
         row: {
           key_id: payload.key_id, name: payload.name, principal_type: payload.principal.type, principal_id: payload.principal.id,
           roles: text(payload.roles), scopes: text(payload.scopes), created_at: event.time,
-          expires_at: payload.expires_at === null ? null : millis(payload.expires_at), revoked_at: null,
+          expires_at: millis(payload.expires_at), revoked_at: null,
         },
       },
     ],

@@ -1,6 +1,6 @@
 // Session events: a bounded period of acting.
 import { Type } from "@sinclair/typebox";
-import { defineEvent, millis, PrincipalPayload, Text, text, Time, Uuid } from "./define.ts";
+import { defineEvent, millis, NullableTime, PrincipalPayload, Text, text, Uuid } from "./define.ts";
 
 export const sessionEvents = [
   defineEvent({
@@ -11,7 +11,7 @@ export const sessionEvents = [
       principal: PrincipalPayload,
       scopes: Type.Array(Text),
       ttl_seconds: Type.Union([Type.Integer(), Type.Null()]),
-      expires_at: Type.Union([Time, Type.Null()]),
+      expires_at: NullableTime,
     },
     project: (payload, event) => [
       {
@@ -19,7 +19,7 @@ export const sessionEvents = [
         op: "insert",
         row: {
           session_id: payload.session_id, trace_id: event.traceId, principal_type: payload.principal.type, principal_id: payload.principal.id,
-          scopes: text(payload.scopes), started_at: event.time, expires_at: payload.expires_at === null ? null : millis(payload.expires_at),
+          scopes: text(payload.scopes), started_at: event.time, expires_at: millis(payload.expires_at),
           ended_at: null, end_reason: null,
         },
       },

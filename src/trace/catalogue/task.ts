@@ -2,7 +2,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { EventDraft, TaskState } from "../../model/index.ts";
 import type { RowChange, RowOf } from "../../storage/index.ts";
-import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, Sha256, Text, text, Uuid } from "./define.ts";
+import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, Sha256, Text, text, Time, Uuid } from "./define.ts";
 
 const Count = Type.Integer({ minimum: 0 });
 const Nullable = <T extends ReturnType<typeof Type.Integer>>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -67,10 +67,10 @@ export const taskEvents = [
     type: "trace.task.failed",
     severity: "error",
     means: "An attempt failed. With will_retry it is not the end: another attempt follows at next_attempt_at.",
-    payload: { ...place, error: ErrorPayload, will_retry: Type.Boolean(), next_attempt_at: Type.Optional(Text), reason: Text, ...ended },
+    payload: { ...place, error: ErrorPayload, will_retry: Type.Boolean(), next_attempt_at: Type.Optional(Time), reason: Text, ...ended },
     project: (payload, event) => [
       payload.will_retry
-        ? putRun(payload, "WAITING", { reason: "RETRY_DELAY", due_at: millis(payload.next_attempt_at ?? ""), error: text(payload.error) })
+        ? putRun(payload, "WAITING", { reason: "RETRY_DELAY", due_at: millis(payload.next_attempt_at), error: text(payload.error) })
         : putRun(payload, "FAILED", { reason: payload.reason, error: text(payload.error) }),
       ...endAttempt(payload, event, payload),
     ],
@@ -94,8 +94,8 @@ export const taskEvents = [
   defineEvent({
     type: "trace.task.waiting",
     means: "The attempt goes on when what it waits for happens.",
-    payload: { ...place, reason: Text, until: Type.Optional(Text) },
-    project: (payload) => [putRun(payload, "WAITING", { reason: payload.reason, due_at: payload.until === undefined ? null : millis(payload.until) })],
+    payload: { ...place, reason: Text, until: Type.Optional(Time) },
+    project: (payload) => [putRun(payload, "WAITING", { reason: payload.reason, due_at: millis(payload.until) })],
   }),
   defineEvent({
     type: "trace.task.lost",

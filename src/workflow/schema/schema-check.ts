@@ -1,19 +1,11 @@
 // Values against JSON Schemas: simple ones directly, all others by ajv, which is loaded when it is first needed.
 // Schemas come from strangers, so patterns run in linear time and `uniqueItems` in one pass.
 import type { Ajv, AnySchema, ErrorObject, ValidateFunction } from "ajv";
-import { canonicalJson, type Json, type JsonObject, parseTime } from "../../base/index.ts";
+import { canonicalJson, type Json, type JsonObject } from "../../base/index.ts";
 import { linearPattern } from "../expression/pattern.ts";
-import { checkSimple, isSimpleSchema, type SchemaFinding } from "./simple-schema.ts";
+import { checkSimple, formats, isSimpleSchema, type SchemaFinding } from "./simple-schema.ts";
 
 let engine: Ajv | null = null;
-
-const formats: Record<string, (text: string) => boolean> = {
-  "date-time": (text) => parseTime(text) !== null,
-  date: (text) => /^\d{4}-\d\d-\d\d$/.test(text) && parseTime(`${text}T00:00:00Z`) !== null,
-  uuid: (text) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text),
-  uri: (text) => URL.canParse(text),
-  email: (text) => /^[^\s@]{1,64}@[^\s@]{1,255}$/.test(text),
-};
 
 function regExp(pattern: string): ReturnType<typeof linearPattern> {
   return linearPattern(pattern);

@@ -1,10 +1,19 @@
 // JSON Schema for the everyday keywords, without a library: loading and compiling with ajv costs more than a short run as a whole.
 // A schema with any other keyword is not "simple" and goes to ajv; a property test holds the two together.
-import { isObject, type Json, type JsonObject } from "../../base/index.ts";
+import { isObject, type Json, type JsonObject, parseTime } from "../../base/index.ts";
 import { linearPattern } from "../expression/pattern.ts";
 
 /** `keys` leads to the value inside what was checked; `extra` is a member that is not allowed there. */
 export type SchemaFinding = { keys: (string | number)[]; keyword: string; message: string; extra?: string };
+
+/** The named forms of text that are checked; any other name is refused in a workflow, and ignored in a plugin's schema. */
+export const formats: Record<string, (text: string) => boolean> = {
+  "date-time": (text) => parseTime(text) !== null,
+  date: (text) => /^\d{4}-\d\d-\d\d$/.test(text) && parseTime(`${text}T00:00:00Z`) !== null,
+  uuid: (text) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text),
+  uri: (text) => URL.canParse(text),
+  email: (text) => /^[^\s@]{1,64}@[^\s@]{1,255}$/.test(text),
+};
 
 const isText = (value: Json): boolean => typeof value === "string";
 const isNumber = (value: Json): boolean => typeof value === "number";
@@ -26,6 +35,7 @@ const keywords: Record<string, (value: Json) => boolean> = {
   minimum: isNumber, maximum: isNumber, exclusiveMinimum: isNumber, exclusiveMaximum: isNumber,
   minLength: isCount, maxLength: isCount, minItems: isCount, maxItems: isCount,
   pattern: isPattern,
+  format: (value) => Object.hasOwn(formats, String(value)),
   properties: (value) => isObject(value) && Object.values(value).every((member) => isSimpleSchema(member as Json)),
   required: (value) => Array.isArray(value) && value.every(isText) && new Set(value).size === value.length,
   additionalProperties: (value) => typeof value === "boolean" || isSimpleSchema(value),
@@ -64,7 +74,7 @@ function checkNumber(schema: JsonObject, value: number, check: Check): void {
 }
 
 function checkText(schema: JsonObject, value: string, check: Check): void {
-  const { minLength, maxLength, pattern } = schema;
+  const { minLength, maxLength, pattern, format } = schema;
   if (typeof minLength === "number" || typeof maxLength === "number") {
     let length = 0;
     for (const _ of value) length++;
@@ -72,6 +82,7 @@ function checkText(schema: JsonObject, value: string, check: Check): void {
     if (length > Number(maxLength ?? Infinity)) add(check, "maxLength", `must have at most ${Number(maxLength)} characters`);
   }
   if (typeof pattern === "string" && !linearPattern(pattern).test(value)) add(check, "pattern", `must match ${pattern}`);
+  if (typeof format === "string" && formats[format]?.(value) === false) add(check, "format", `must be of the form ${format}`);
 }
 
 function checkArray(schema: JsonObject, value: Json[], check: Check): void {

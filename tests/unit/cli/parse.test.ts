@@ -19,7 +19,11 @@ const spec = command({
 describe("parse", () => {
   test("gives every option a value", () => {
     expect(parseCommand(spec, ["thing", "do", "a"], "workflow").values).toEqual({ target: "a", force: false, name: null, input: [] });
-    const { common, values } = parseCommand(spec, ["--data", "d", "thing", "do", "--input", "a=1", "-i", "b=-2", "--name=-x", "a", "--json", "--force"], "workflow");
+    const { common, values } = parseCommand(
+      spec,
+      ["--data", "d", "thing", "do", "--input", "a=1", "-i", "b=-2", "--name=-x", "a", "--json", "--force"],
+      "workflow",
+    );
     expect(values).toEqual({ target: "a", force: true, name: "-x", input: ["a=1", "b=-2"] });
     expect(common).toMatchObject({ data: "d", json: true, quiet: false, server: null });
   });

@@ -77,7 +77,8 @@ test("lists and maps come as JSON from the environment, null as the word", () =>
 });
 
 test("names of no setting are ignored and listed", () => {
-  expect(load({}, { WORKFLOW_SERVER_PROT: "1", WORKFLOW_DIR: "/x", OTHER: "1", WORKFLOW_SERVER_PORT: "5" }).ignoredEnv).toEqual(["WORKFLOW_DIR", "WORKFLOW_SERVER_PROT"]);
+  const { ignoredEnv } = load({}, { WORKFLOW_SERVER_PROT: "1", WORKFLOW_DIR: "/x", OTHER: "1", WORKFLOW_SERVER_PORT: "5" });
+  expect(ignoredEnv).toEqual(["WORKFLOW_DIR", "WORKFLOW_SERVER_PROT"]);
 });
 
 test.each([
@@ -101,7 +102,16 @@ test.each([
 test("everything wrong in a file is told at once, each with its place", () => {
   write(
     "autokestra.yaml",
-    ["server:", "  prot: 80", "  port: many", "  tls: { cert: a, kye: b }", "storag: {}", "trace:", "  checkpointSeconds: 0", "execution: { killGrace: 5 parsecs }", "plugins: []", ""].join("\n"),
+    `server:
+  prot: 80
+  port: many
+  tls: { cert: a, kye: b }
+storag: {}
+trace:
+  checkpointSeconds: 0
+execution: { killGrace: 5 parsecs }
+plugins: []
+`,
   );
   const error = refusal(load);
   expect(error.code).toBe("CONFIG_INVALID");

@@ -1,0 +1,61 @@
+// Attempts without processes: each ends after the time and with the outcome that the test wrote for it.
+import type { TaskCall, TaskInvocation, TaskInvoker, TaskOutcome } from "../../src/engine/index.ts";
+import type { FakeTime, TimeOwner } from "./fake-time.ts";
+
+/** `ms` null: ends only when it is stopped. `ignoresTerm`: ends only by a kill, or when the grace is over. */
+export type Script = { ms: number | null; outcome: TaskOutcome; lines?: string[]; ignoresTerm?: boolean };
+
+export const done: Script = { ms: 10, outcome: { ok: true, output: {} } };
+
+export function failing(code = "PLUGIN_EXIT", retryable = true): TaskOutcome {
+  return { ok: false, error: { code, kind: "failed", message: "It was told to fail" }, retryable };
+}
+
+const graceMs = 5000;
+
+/** What all invokers of one test see: who runs now, and what ran. */
+export class Stage {
+  readonly live = new Map<string, { call: TaskCall; owner: TimeOwner }>();
+  readonly started: TaskCall[] = [];
+  mostAtOnce = 0;
+
+  /** What is told about each start before it happens; throws where it must not be. */
+  onStart: (call: TaskCall, owner: TimeOwner) => void = () => undefined;
+
+  get running(): string[] {
+    return [...this.live.values()].filter(({ owner }) => !owner.isDead).map(({ call }) => call.task).toSorted();
+  }
+}
+
+export function scriptedInvoker(time: FakeTime, owner: TimeOwner, stage: Stage, scriptOf: (call: TaskCall) => Script): TaskInvoker & { disposed: string[] } {
+  const disposed: string[] = [];
+  return {
+    sandbox: { level: "off", layers: [] },
+    disposed,
+    invoke: (call) => invoke({ time, owner, stage }, call, scriptOf(call)),
+    dispose: async (executionId) => void disposed.push(executionId),
+  };
+}
+
+function invoke(at: { time: FakeTime; owner: TimeOwner; stage: Stage }, call: TaskCall, script: Script): TaskInvocation {
+  const { time, owner, stage } = at;
+  stage.onStart(call, owner);
+  stage.started.push(call);
+  const key = `${call.executionId} ${call.task} ${call.attempt}`;
+  stage.live.set(key, { call, owner });
+  stage.mostAtOnce = Math.max(stage.mostAtOnce, stage.running.length);
+  const over = Promise.withResolvers<TaskOutcome>();
+  const timers = time.timersOf(owner);
+  const end = (outcome: TaskOutcome) => {
+    stage.live.delete(key);
+    over.resolve(outcome);
+  };
+  const plan = (ms: number, outcome: TaskOutcome) => timers.set(time.now + ms, () => end(outcome));
+  for (const line of script.lines ?? []) void call.onLine({ source: "stdout", level: "INFO", message: line, metadata: null });
+  const handle = script.ms === null ? null : plan(script.ms, script.outcome);
+  const stop = (ms: number, signal: string) => {
+    if (handle !== null) timers.clear(handle);
+    plan(ms, { ok: false, error: { code: "PLUGIN_EXIT", kind: "failed", message: `Ended by ${signal}` }, retryable: true });
+  };
+  return { done: over.promise, terminate: () => stop(script.ignoresTerm === true ? graceMs : 1, "SIGTERM"), kill: () => stop(0, "SIGKILL") };
+}

@@ -1,0 +1,97 @@
+// Random workflows, and what their attempts do: all of it follows from a seed.
+import type { Json, JsonObject } from "../../src/base/index.ts";
+import type { TaskCall } from "../../src/engine/index.ts";
+import { type Random, seededRandom } from "../flow/fake-time.ts";
+import { failing, type Script } from "../flow/scripted-invoker.ts";
+
+export type Scenario = {
+  seed: number;
+  workflows: JsonObject[];
+  /** Which workflow, when, and at which of the two processes. */
+  submissions: { workflow: number; atMs: number; process: number }[];
+  /** Of which submission, when, and where. */
+  cancels: { submission: number; atMs: number; process: number }[];
+  limits: { executions: number; tasks: number };
+};
+
+export function pick<T>(random: Random, from: readonly T[]): T {
+  const found = from[Math.floor(random() * from.length)];
+  if (found === undefined) throw new Error("nothing to pick from");
+  return found;
+}
+
+const between = (random: Random, low: number, high: number) => low + Math.floor(random() * (high - low + 1));
+const chance = (random: Random, share: number) => random() < share;
+
+export function randomScenario(seed: number): Scenario {
+  const random = seededRandom(seed);
+  const workflows = Array.from({ length: between(random, 1, 2) }, (_, index) => randomWorkflow(random, `w${index}`));
+  const submissions = Array.from({ length: between(random, 1, 3) }, () => ({
+    workflow: between(random, 0, workflows.length - 1), atMs: pick(random, [0, 0, between(random, 0, 1500)]), process: between(random, 0, 1),
+  }));
+  const cancels = chance(random, 0.4)
+    ? Array.from({ length: between(random, 1, 2) }, () => ({
+        submission: between(random, 0, submissions.length - 1), atMs: between(random, 0, 3000), process: between(random, 0, 1),
+      }))
+    : [];
+  return { seed, workflows, submissions, cancels, limits: { executions: pick(random, [1, 2, 10]), tasks: pick(random, [1, 2, 5]) } };
+}
+
+function randomWorkflow(random: Random, id: string): JsonObject {
+  const count = pick(random, [1, 2, 3, 4, 5, 6, 8]);
+  const tasks: JsonObject[] = [];
+  for (let index = 0; index < count; index += 1) tasks.push(randomTask(random, `t${index}`, tasks.map((task) => String(task["id"]))));
+  const workflow: JsonObject = { id, tasks, outputs: { first: "{{ tasks.t0.state }}" } };
+  if (chance(random, 0.3)) workflow["timeout"] = `${between(random, 300, 6000)}ms`;
+  if (chance(random, 0.35)) workflow["onFailure"] = handlers(random, "on");
+  if (chance(random, 0.35)) workflow["finally"] = handlers(random, "fin");
+  return workflow;
+}
+
+function handlers(random: Random, name: string): JsonObject[] {
+  const first = randomTask(random, `${name}0`, []);
+  return chance(random, 0.5) ? [first] : [first, randomTask(random, `${name}1`, [`${name}0`])];
+}
+
+const conditions = ["{{ failure() }}", "{{ always() }}", "{{ success() }}", "{{ 1 > 2 }}", "{{ execution.revision == 1 }}"];
+
+function randomTask(random: Random, id: string, before: readonly string[]): JsonObject {
+  const task: JsonObject = { id, ...randomAction(random) };
+  const needs = before.filter(() => chance(random, 1.5 / Math.max(2, before.length)));
+  if (needs.length > 0) task["needs"] = [...needs];
+  if (chance(random, 0.25)) task["if"] = pick(random, conditions);
+  if (chance(random, 0.2)) task["allowFailure"] = true;
+  if (chance(random, 0.35)) task["retry"] = randomRetry(random);
+  if (task["run"] !== undefined && chance(random, 0.25)) task["timeout"] = `${between(random, 50, 600)}ms`;
+  if (task["run"] !== undefined && chance(random, 0.4)) task["onLost"] = pick(random, ["retry", "retry", "fail", "ask"]);
+  return task;
+}
+
+function randomAction(random: Random): JsonObject {
+  const roll = random();
+  if (roll < 0.65) return { run: "true" };
+  if (roll < 0.78) return { type: "core/value.set", inputs: { n: between(random, 0, 9) } };
+  if (roll < 0.83) return { type: "core/log.write", inputs: { message: "here" } };
+  return { type: "core/wait.for", inputs: { duration: `${between(random, 10, 2000)}ms` } };
+}
+
+function randomRetry(random: Random): Json {
+  const backoff = pick(random, ["constant", "linear", "exponential"]);
+  return { max: between(random, 2, 3), backoff, delay: `${between(random, 10, 800)}ms`, maxDelay: "1s", jitter: chance(random, 0.5) };
+}
+
+/** What an attempt does: the same for equal seeds, whoever asks and in whatever order. */
+export function scriptFor(seed: number, submission: number, call: Pick<TaskCall, "task" | "attempt">): Script {
+  const random = seededRandom(seed ^ hash(`${submission} ${call.task} ${call.attempt}`));
+  const ms = pick(random, [0, 1, 20, 100, 100, 400, 900]);
+  const lines = chance(random, 0.3) ? [`line of ${call.task}`, "another"] : [];
+  const roll = random();
+  const outcome = roll < 0.68 ? { ok: true as const, output: { task: call.task } } : failing("PLUGIN_EXIT", roll < 0.93);
+  return { ms, outcome, lines, ignoresTerm: chance(random, 0.15) };
+}
+
+function hash(text: string): number {
+  let value = 2166136261;
+  for (let index = 0; index < text.length; index += 1) value = Math.imul(value ^ text.charCodeAt(index), 16777619);
+  return value >>> 0;
+}

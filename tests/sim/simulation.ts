@@ -1,0 +1,193 @@
+// One simulated run: two engines on one store, clients that try again, faults, and all invariants at the end.
+import { isCoded } from "../../src/base/index.ts";
+import type { TaskCall } from "../../src/engine/index.ts";
+import type { CommittedEvent } from "../../src/storage/index.ts";
+import type { TimeOwner } from "../flow/fake-time.ts";
+import { caller, type Process, World } from "../flow/world.ts";
+import { Disk, type Faults } from "./faults.ts";
+import { check, checkAcknowledged, checkClean, checkExecution } from "./invariants.ts";
+import { type Scenario, scriptFor } from "./scenario.ts";
+
+export type Outcome = { commits: number; crashes: number; refusals: number; freezes: number; states: string[]; lost: number; cancels: number };
+
+/** Fake time after which a run that has not ended counts as stuck. */
+const patienceMs = 30 * 60_000;
+const restartMs = 700;
+
+export async function simulate(scenario: Scenario, faults: Faults, options: { verifyState: boolean }): Promise<Outcome> {
+  const run = new Simulation(scenario, faults);
+  await run.toTheEnd();
+  return run.judge(options.verifyState);
+}
+
+class Simulation {
+  readonly #scenario: Scenario;
+  readonly #disk: Disk;
+  readonly #world: World;
+  readonly #processes: Process[] = [];
+  readonly #acknowledged: CommittedEvent[] = [];
+  readonly #attempts = new Set<string>();
+  readonly #ids: string[] = [];
+  /** What is found inside calls of the engine, which would swallow a throw. */
+  readonly #problems: string[] = [];
+  #clients = 0;
+  #cancels = 0;
+  #stolen = 0;
+
+  constructor(scenario: Scenario, faults: Faults) {
+    this.#scenario = scenario;
+    this.#disk = new Disk(faults);
+    const submissionOf = (call: TaskCall) => this.#ids.indexOf(call.executionId);
+    this.#world = new World({
+      seed: scenario.seed,
+      scriptOf: (call) => scriptFor(scenario.seed, submissionOf(call), call),
+      wrap: (store, process) => this.#disk.wrap(store, process, () => this.#world),
+    });
+    this.#world.stage.onStart = (call, owner) => this.#checkStart(call, owner);
+    this.#disk.onCrash = (owner) => this.#restart(owner);
+  }
+
+  async toTheEnd(): Promise<void> {
+    const { time, hand } = this.#world;
+    const { workflows, submissions, cancels } = this.#scenario;
+    const targets = [];
+    for (const workflow of workflows) targets.push(await this.#world.apply(workflow));
+    for (let slot = 0; slot < 2; slot += 1) this.#launch(slot);
+    for (const { workflow, atMs, process } of submissions) {
+      const request = this.#world.request(targets[workflow] ?? { workflow: "", revision: 0 });
+      this.#ids.push(request.executionId);
+      const submit = (at: Process) => at.engine.submit({ ...request });
+      this.#client(atMs, process, { call: submit, settled: "ALREADY_EXISTS" });
+    }
+    for (const { submission, atMs, process } of cancels) this.#cancel(this.#ids[submission] ?? "", atMs, process);
+    const last = time.now + patienceMs;
+    while (!(await this.#isOver())) {
+      const moved = await time.step(last);
+      if (process.env.SIM_TRACE && this.#problems.length > 0) await this.judge(false);
+      check(this.#problems.length === 0, this.#problems.join("; "));
+      check(moved, "the run is stuck");
+      await this.#answerDoubts();
+    }
+    // What follows an end, such as cleaning up and giving claims back, needs no more than a look around.
+    await time.advance(this.#disk.freezes > 0 ? 40_000 : 6000);
+    check(this.#problems.length === 0, this.#problems.join("; "));
+  }
+
+  async judge(verifyState: boolean): Promise<Outcome> {
+    const world = this.#world;
+    if (process.env.SIM_TRACE) { for (const e of await world.store.listEvents({limit:1e6})) { const p = JSON.parse(e.body).payload; console.log(e.time-1767323045000, e.type.slice(6), p.execution_id?.slice(-2), p.task, p.attempt, p.reason??"" , p.will_retry??""); } console.log(this.#processes.map(p=>p.troubles)); console.log(await world.store.listCommands(null), await world.store.findClaims(this.#ids.map(i=>"execution:"+i)))}
+    await checkAcknowledged(world, this.#acknowledged);
+    for (const id of this.#ids) await checkExecution(world, id);
+    await checkClean(world, this.#ids);
+    for (const process of this.#live()) check(process.engine.live === 0, `${process.name} still drives ${process.engine.live} executions`);
+    const report = await world.verify(verifyState);
+    check(report.ok, `the store does not verify: ${report.problem?.message ?? ""}`);
+    const states = await Promise.all(this.#ids.map(async (id) => (await world.execution(id)).state));
+    const lost = this.#disk.written.filter((event) => event.draft.type === "trace.task.lost").length;
+    await world.store.close();
+    const { commits, crashes, refusals, freezes } = this.#disk;
+    return { commits, crashes, refusals, freezes, states, lost, cancels: this.#cancels };
+  }
+
+  #launch(slot: number): void {
+    const process = this.#world.launch({ limits: this.#scenario.limits });
+    this.#processes[slot] = process;
+    process.ledger.listen((news) => this.#acknowledged.push(...news.events));
+    void process.engine.start({ takesAll: true });
+  }
+
+  #restart(owner: TimeOwner): void {
+    const slot = this.#processes.findIndex((process) => process.owner === owner);
+    this.#world.time.timersOf(this.#world.hand).set(this.#world.time.now + restartMs, () => this.#launch(slot));
+  }
+
+  #live(): Process[] {
+    return this.#processes.filter((process) => !process.owner.isDead);
+  }
+
+  /** A client that wants an answer: it asks again where the process died, or the store was not there. */
+  #client(atMs: number, slot: number, wish: { call: (at: Process) => Promise<unknown>; settled: string }): void {
+    this.#clients += 1;
+    const { time, hand } = this.#world;
+    const ask = async (): Promise<void> => {
+      const process = this.#processes[slot];
+      if (process === undefined || process.owner.isDead) return again();
+      const died = new Promise<"died">((resolve) => {
+        const look = () => (process.owner.isDead ? resolve("died") : time.timersOf(process.owner).set(time.now + 300, look));
+        time.timersOf(hand).set(time.now + 60_000, () => resolve("died"));
+        look();
+      });
+      try {
+        if ((await Promise.race([wish.call(process), died])) === "died") return again();
+      } catch (cause) {
+        if (!isCoded(cause) || cause.code !== wish.settled) {
+          this.#expect(isCoded(cause, "STORE_UNAVAILABLE") || isCoded(cause, "CLAIM_LOST"), `a client got ${String(cause)}`);
+          return again();
+        }
+      }
+      this.#clients -= 1;
+    };
+    const again = () => void time.timersOf(hand).set(time.now + 500, () => void ask());
+    time.timersOf(hand).set(time.now + atMs, () => void ask());
+  }
+
+  #cancel(id: string, atMs: number, slot: number): void {
+    const call = async (at: Process) => {
+      try {
+        await at.engine.cancel(id, caller);
+        this.#cancels += 1;
+      } catch (cause) {
+        // Not submitted yet: nothing to cancel is an answer too.
+        if (!isCoded(cause, "EXECUTION_NOT_FOUND")) throw cause;
+      }
+    };
+    this.#client(atMs, slot, { call, settled: "EXECUTION_STATE" });
+  }
+
+  /** A task that asks what became of its attempt gets no answer here: its execution is cancelled. */
+  async #answerDoubts(): Promise<void> {
+    for (const id of this.#ids) {
+      const row = await this.#world.store.findExecution(id);
+      if (row?.state !== "WAITING" || row.reason !== "OUTCOME_UNKNOWN" || this.#clients > 0) continue;
+      this.#cancel(id, 10, 0);
+    }
+  }
+
+  async #isOver(): Promise<boolean> {
+    if (this.#clients > 0 || this.#live().length < 2) return false;
+    for (const id of this.#ids) if ((await this.#world.store.findExecution(id))?.ended_at === null) return false;
+    return true;
+  }
+
+  /** Before an attempt starts: its start is durable, nothing else of the task runs, and what it needs is durably over. */
+  #checkStart(call: TaskCall, owner: TimeOwner): void {
+    const name = `${call.executionId} ${call.task} ${call.attempt}`;
+    this.#expect(!owner.isDead, `${name} is started by a dead process`);
+    this.#expect(!this.#attempts.has(name), `${name} is started twice`);
+    this.#attempts.add(name);
+    const own = this.#disk.written.filter(({ draft }) => draft.traceId === call.executionId);
+    const started = own.find(({ draft }) => draft.type === "trace.task.started" && draft.payload["task"] === call.task && draft.payload["attempt"] === call.attempt);
+    this.#expect(started !== undefined, `${name} is started before that is durable`);
+    for (const { call: other, owner: otherOwner } of this.#world.stage.live.values()) {
+      const isSame = other.executionId === call.executionId && other.task === call.task;
+      if (isSame && otherOwner === owner) this.#expect(false, `${name} runs beside attempt ${other.attempt} of the same process`);
+      // A frozen process does not know yet that its claim is lost; its attempt was declared lost in the trace.
+      if (isSame) this.#expect(this.#disk.freezes > 0 && own.some(({ draft }) => draft.type === "trace.task.lost"), `${name} runs beside one that is not lost`);
+      if (isSame) this.#stolen += 1;
+    }
+    for (const need of this.#needsOf(call)) {
+      const isOver = own.some(({ draft }) => draft.payload["task"] === need && /succeeded|failed|skipped|cancelled/.test(draft.type) && draft.payload["will_retry"] !== true);
+      this.#expect(isOver, `${name} is started before the end of ${need} is durable`);
+    }
+  }
+
+  #expect(holds: boolean, what: string): void {
+    if (!holds) this.#problems.push(what);
+  }
+
+  #needsOf(call: TaskCall): string[] {
+    const workflow = this.#scenario.workflows.find((one) => one["id"] === call.workflow);
+    const all = [workflow?.["tasks"], workflow?.["onFailure"], workflow?.["finally"]].flatMap((list) => (list ?? []) as { id: string; needs?: string[] }[]);
+    return all.find((task) => task.id === call.task)?.needs ?? [];
+  }
+}
