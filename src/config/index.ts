@@ -6,3 +6,4 @@ export * from "./process-stamp.ts";
 export * from "./rows.ts";
 export * from "./schema-problems.ts";
 export * from "./server-file.ts";
+export { type Setting, settings } from "./settings.ts";
