@@ -1,6 +1,6 @@
 // `bun run bench [name…] [--no-build] [--no-doc]`: builds the product, runs each bench in a process of its own for at most two minutes,
 // prints the table, and writes docs/performance.md and bench/results/latest.json. A goal that is missed is a figure, not a failure.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { benches } from "./benches/index.ts";
@@ -16,9 +16,9 @@ const benchMsMax = 120_000;
 
 /** Runs one bench; what it reported before it failed or was stopped counts. */
 async function runBench(name: string): Promise<Outcome> {
-  const file = join(resultsFolder, `${name}.jsonl`);
-  rmSync(file, { force: true });
-  const argv = [process.execPath, join(root, "bench/harness/run-one.ts"), name, file];
+  const folder = mkdtempSync(join(resultsFolder, `${name}-`));
+  const file = join(folder, "rows.jsonl");
+  const argv = [process.execPath, join(root, "bench/harness/run-one.ts"), name, folder, file];
   const child = Bun.spawn(argv, { cwd: root, stdio: ["ignore", "inherit", "inherit"], detached: true });
   let isLate = false;
   const timer = setTimeout(() => {
@@ -30,6 +30,7 @@ async function runBench(name: string): Promise<Outcome> {
   // Servers and tasks that a bench left behind go with it.
   endGroup(child.pid);
   const outcome = readLines(file);
+  rmSync(folder, { recursive: true, force: true });
   if (isLate) outcome.skips.push({ bench: name, work: "the rest", reason: `stopped after ${benchMsMax / 1000} s` });
   else if (exitCode !== 0) outcome.skips.push({ bench: name, work: "the rest", reason: `the bench failed with exit ${exitCode}` });
   return outcome;
@@ -46,7 +47,6 @@ function endGroup(pid: number): void {
 function readLines(file: string): Outcome {
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
   const lines = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as { row?: Row; skip?: Skip });
-  rmSync(file, { force: true });
   return { rows: lines.flatMap(({ row }) => row ?? []), skips: lines.flatMap(({ skip }) => skip ?? []) };
 }
 

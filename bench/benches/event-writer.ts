@@ -54,7 +54,8 @@ export class EventWriter {
 
   #draft(type: string, payload: JsonObject, span = this.#rootSpan) {
     const actor = { type: "runtime" as const, id: "engine" };
-    const place = { traceId: this.#executionId, spanId: span, parentSpanId: span === this.#rootSpan ? null : this.#rootSpan, sessionId: this.#sessionId, actor };
+    const parentSpanId = span === this.#rootSpan ? null : this.#rootSpan;
+    const place = { traceId: this.#executionId, spanId: span, parentSpanId, sessionId: this.#sessionId, actor };
     return draftEvent(deps, place, { type, payload });
   }
 }

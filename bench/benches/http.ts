@@ -2,7 +2,7 @@
 import { type Bench, inParallel } from "../harness/bench.ts";
 import { loadTool, measureLoad } from "../harness/load.ts";
 import { atLeast } from "../harness/row.ts";
-import { type Ask, startPair } from "../harness/servers.ts";
+import { type Ask, startPair } from "../harness/server-pair.ts";
 
 const goals = { health: atLeast(0.8), inspect: atLeast(0.3) };
 const load = { connections: 16, seconds: 2 };

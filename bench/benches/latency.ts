@@ -1,7 +1,7 @@
 // From POST to the terminal answer of an execution of one no-op task, against a bare POST that makes one raw full commit.
 import { type Bench, inParallel } from "../harness/bench.ts";
 import { atMost, quantileOf, type Row, spreadOf } from "../harness/row.ts";
-import { type Pair, startPair } from "../harness/servers.ts";
+import { type Pair, startPair } from "../harness/server-pair.ts";
 
 /** The goal is 1.5 times two such floors: one for accepting, one for running. */
 const goals = { median: atMost(3), tail: atMost(5) };

@@ -1,6 +1,6 @@
 // What a process costs: through the launcher, through the whole engine, and as TypeScript, against make and a bare spawn.
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { spawnProcess } from "../../src/plugins/runtimes/index.ts";
 import { type Bench, type BenchContext, inParallel, timed } from "../harness/bench.ts";
 import { emptyHome, run } from "../harness/programs.ts";
@@ -16,7 +16,8 @@ export const spawn: Bench = async (context) => {
   await compareTypescript(context);
   if (Bun.which("make") === null) return context.skip("1000 processes against make", "there is no make");
   const makefile = writeMakefile(context, 1000);
-  const make = (): Promise<number> => timed(() => run(["make", "-s", `-j${width}`, "-f", makefile], { cwd: join(makefile, ".."), env: emptyHome("/nonexistent") }));
+  const options = { cwd: dirname(makefile), env: emptyHome(dirname(makefile)) };
+  const make = (): Promise<number> => timed(() => run(["make", "-s", `-j${width}`, "-f", makefile], options));
   await context.compare({
     work: "1000 × true through the launcher, 2 at a time, sandbox off",
     unit: "ms",

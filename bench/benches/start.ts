@@ -6,7 +6,7 @@ import { type Bench, type BenchContext, timed } from "../harness/bench.ts";
 import { binary, emptyHome, run } from "../harness/programs.ts";
 import { atMost, medianOf } from "../harness/row.ts";
 import { startProduct, startServer } from "../harness/server.ts";
-import { compileBare } from "../harness/servers.ts";
+import { compileBare } from "../harness/server-pair.ts";
 
 const goals = { version: atMost(0.3), run: atMost(1), healthy: atMost(2) };
 /** Starts per repetition, of which the median counts. */
@@ -56,7 +56,14 @@ async function compareServers(context: BenchContext): Promise<void> {
     return server.healthyMs;
   };
   const compare = (work: string, ours: () => Promise<number>) =>
-    context.compare({ work, unit: "ms", floorName: "bare Elysia", goal: goals.healthy, ours: () => medianOfStarts(ours), floor: () => medianOfStarts(healthyBare) });
+    context.compare({
+      work,
+      unit: "ms",
+      floorName: "bare Elysia",
+      goal: goals.healthy,
+      ours: () => medianOfStarts(ours),
+      floor: () => medianOfStarts(healthyBare),
+    });
   const home = context.folder();
   await compare("server start to healthy, existing data folder", () => healthyIn(home));
   await compare("server start to healthy, fresh data folder", async () => {

@@ -26,7 +26,7 @@ export async function runToEnd(facade: Facade, workflow: string): Promise<void> 
   const { started } = await facade.startExecution({ workflow, inputs: {} });
   let state: string = started.state;
   while (openStates.has(state)) {
-    await Bun.sleep(1);
+    await Bun.sleep(2);
     // The list is the cheapest question: it does not read the tasks.
     const { executions } = await facade.listExecutions({ workflow, limit: 500 });
     state = executions.find(({ executionId }) => executionId === started.executionId)?.state ?? "lost";

@@ -55,6 +55,7 @@ async function storeFile(context: AppContext, caller: Caller, request: OneShotRe
     const state = { ...stored, folder, enabled: row === null ? definition.enabled : row.enabled === 1, current: row === null, armed: false, isNewWorkflow: row === null };
     await commitApplied(context, caller, { payload: appliedPayload(definition, state), stored, source });
   }
+  context.engine.plans.keep(stored.sha256, definition);
   return { workflow: definition.id, revision: stored.revision };
 }
 

@@ -1,6 +1,5 @@
 // From argv to an exit code: finds the command, parses, runs it, and maps whatever it throws to stderr and the exit table.
 import { fail } from "../base/index.ts";
-import type { CommandSpec } from "./command.ts";
 import { openContext } from "./context.ts";
 import { describeFailure, Ended } from "./failure.ts";
 import { beforeDashes, type Found, findCommand } from "./find-command.ts";
@@ -22,7 +21,7 @@ export async function runCli(argv: readonly string[], program: string, io: CliIo
       io.stdout(await renderHelp(found, program, await styleFor(io.stdoutIsTty)));
       return 0;
     }
-    return await runCommand(found.spec, argv, { program, io });
+    return await runCommand(found, { program, io });
   } catch (thrown) {
     if (thrown === brokenPipe) return brokenPipeExit;
     if (thrown instanceof Ended) return thrown.exitCode;
@@ -32,11 +31,13 @@ export async function runCli(argv: readonly string[], program: string, io: CliIo
   }
 }
 
-async function runCommand(spec: CommandSpec, argv: readonly string[], { program, io }: { program: string; io: CliIo }): Promise<number> {
+type FoundCommand = Extract<Found, { kind: "command" }>;
+
+async function runCommand({ spec, rest }: FoundCommand, { program, io }: { program: string; io: CliIo }): Promise<number> {
   if (spec.load === null)
     throw fail("NOT_AVAILABLE_YET", `Cannot run "${spec.path}": this version does not have it yet`, { hint: `See what there is: ${program} --help` });
   const { parseCommand } = await import("./parse.ts");
-  const { common, values } = parseCommand(spec, argv, program);
+  const { common, values } = parseCommand(spec, rest, program);
   const handler = await spec.load();
   const { context, end } = await openContext(io, program, common);
   try {

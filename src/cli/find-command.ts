@@ -4,8 +4,11 @@ import { type CommandSpec, commonOptions, spellings } from "./command.ts";
 import { commandSpecs } from "./registry.ts";
 import { suggest } from "./suggest.ts";
 
-/** `help` without a command is about the commands that begin with `word`, or about the program. */
-export type Found = { kind: "command"; spec: CommandSpec } | { kind: "help"; word: string | null; spec: CommandSpec | null };
+/**
+ * `rest` is the line without the words that name the command; `help` without a command is about the commands that begin
+ * with `word`, or about the program.
+ */
+export type Found = { kind: "command"; spec: CommandSpec; rest: string[] } | { kind: "help"; word: string | null; spec: CommandSpec | null };
 
 /** The part of the line in which options are read. */
 export function beforeDashes(argv: readonly string[]): readonly string[] {
@@ -15,10 +18,10 @@ export function beforeDashes(argv: readonly string[]): readonly string[] {
 
 /** @throws USAGE with what may have been meant */
 export function findCommand(argv: readonly string[], program: string): Found {
-  const words = wordsOf(argv);
+  const { start, words } = wordsOf(argv);
   if (words[0] === "help") return findHelp(words.slice(1), program);
-  const spec = matchSpec(words);
-  if (spec !== null) return { kind: "command", spec };
+  const found = matchSpec(words);
+  if (found !== null) return { kind: "command", spec: found.spec, rest: argv.toSpliced(start, found.length) };
   const [word = null] = words;
   if (word === null) {
     const stray = beforeDashes(argv).find((part) => part.startsWith("-") && !isCommonOption(part));
@@ -28,20 +31,21 @@ export function findCommand(argv: readonly string[], program: string): Found {
 }
 
 function findHelp(words: readonly string[], program: string): Found {
-  const spec = matchSpec(words);
+  const spec = matchSpec(words)?.spec ?? null;
   const [word = null] = words;
   if (spec === null && word !== null && !isGroup(word)) throw unknownCommand(words, program);
   return { kind: "help", word, spec };
 }
 
 // Common options may stand before the command; those with a value take the next word with them.
-function wordsOf(argv: readonly string[]): string[] {
+function wordsOf(argv: readonly string[]): { start: number; words: string[] } {
   const valued = new Set(Object.values(commonOptions).filter((option) => option.kind !== "flag").flatMap(spellings));
   let at = 0;
   while (at < argv.length && isOption(argv[at])) at += valued.has(argv[at] ?? "") ? 2 : 1;
+  const start = at;
   const words: string[] = [];
   for (; at < argv.length && !isOption(argv[at]); at++) words.push(argv[at] ?? "");
-  return words;
+  return { start, words };
 }
 
 const isOption = (part: string | undefined) => part !== undefined && part.startsWith("-") && part !== "-";
@@ -54,11 +58,11 @@ function isCommonOption(part: string): boolean {
 const pathsOf = (spec: CommandSpec) => [spec.path, ...spec.aliases];
 const isGroup = (word: string) => commandSpecs.some((spec) => pathsOf(spec).some((path) => path.startsWith(`${word} `)));
 
-function matchSpec(words: readonly string[]): CommandSpec | null {
+function matchSpec(words: readonly string[]): { spec: CommandSpec; length: number } | null {
   for (let length = Math.min(3, words.length); length > 0; length--) {
     const path = words.slice(0, length).join(" ");
     const spec = commandSpecs.find((candidate) => pathsOf(candidate).includes(path));
-    if (spec !== undefined) return spec;
+    if (spec !== undefined) return { spec, length };
   }
   return null;
 }

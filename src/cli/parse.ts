@@ -1,67 +1,60 @@
-// argv → one command with its values. clipanion parses; what it says about a wrong line becomes our USAGE error.
-import { Cli, Command, Option } from "clipanion";
+// What a line holds beside the words of its command → values. clipanion's parser reads it; what it says about a wrong line becomes
+// our USAGE error. Only its core is loaded: the command classes around it open all standard streams, which costs more than a parse.
+import { CliBuilder, type RunState } from "clipanion/lib/core";
 import { type CodedError, fail } from "../base/index.ts";
 import { type ArgumentDefinition, type CommandSpec, type CommonOptions, commonOptions, type OptionDefinition, spellings } from "./command.ts";
 import { suggest } from "./suggest.ts";
 
 export type Parsed = { common: CommonOptions; values: Record<string, unknown> };
 
-// Own members of a clipanion command are its options; the prefix keeps them apart from the class's own (path, help, context).
-const member = (key: string) => `value:${key}`;
-const commonMember = (key: string) => `common:${key}`;
+const commandIndex = 0;
 
-function declareOption(option: OptionDefinition): unknown {
-  if (option.kind === "flag") return Option.Boolean(option.names, { description: option.about });
-  if (option.kind === "list") return Option.Array(option.names, { description: option.about });
-  return Option.String(option.names, { description: option.about });
-}
-
-function declareArgument(argument: ArgumentDefinition): unknown {
-  if (argument.kind === "one") return Option.String({ name: argument.name });
-  if (argument.kind === "optional") return Option.String({ name: argument.name, required: false });
-  return Option.Rest({ name: argument.name, required: argument.kind === "some" ? 1 : 0 });
-}
-
-function commandClass(spec: CommandSpec) {
-  const members: Record<string, unknown> = {};
-  return class extends Command {
-    static override paths = [spec.path, ...spec.aliases].map((path) => path.split(" "));
-    constructor() {
-      super();
-      for (const [key, option] of Object.entries(commonOptions)) members[commonMember(key)] = declareOption(option);
-      for (const [key, option] of Object.entries(spec.options)) members[member(key)] = declareOption(option);
-      for (const [key, argument] of Object.entries(spec.args)) members[member(key)] = declareArgument(argument);
-      Object.assign(this, members);
-    }
-    override async execute(): Promise<void> {
-      // The work is run by `runCli` on the values; clipanion would print errors to stdout and end with 0 or 1.
-    }
-  };
-}
-
-function settle(definition: OptionDefinition | ArgumentDefinition, value: unknown): unknown {
-  if (definition.kind === "flag") return value === true;
-  if (definition.kind === "list" || definition.kind === "some" || definition.kind === "any") return value ?? [];
-  return value ?? null;
-}
-
-/** Parses a line whose command is known. @throws USAGE */
-export function parseCommand(spec: CommandSpec, argv: readonly string[], program: string): Parsed {
-  const cli = Cli.from(commandClass(spec), { binaryName: program });
-  let parsed: Record<string, unknown>;
+/** @throws USAGE */
+export function parseCommand(spec: CommandSpec, rest: readonly string[], program: string): Parsed {
+  let state: RunState;
   try {
-    parsed = cli.process([...argv], {}) as unknown as Record<string, unknown>;
+    state = buildParser(spec, program)([...rest]);
   } catch (thrown) {
     throw usageError(spec, thrown, program);
   }
-  const common = Object.fromEntries(Object.entries(commonOptions).map(([key, option]) => [key, settle(option, parsed[commonMember(key)])]));
-  const definitions = [...Object.entries(spec.options), ...Object.entries(spec.args)];
-  const values = Object.fromEntries(definitions.map(([key, definition]) => [key, settle(definition, parsed[member(key)])]));
-  return { common: common as CommonOptions, values };
+  // The parser knows a numbered help of its own, which this program does not.
+  if (state.selectedIndex !== commandIndex) throw usageError(spec, null, program);
+  const positionals = state.positionals.map(({ value }) => value);
+  const options = readOptions(spec.options, state);
+  const args = Object.fromEntries(Object.entries(spec.args).map(([key, argument]) => [key, takeArgument(argument, positionals)]));
+  return { common: readOptions(commonOptions, state) as CommonOptions, values: { ...options, ...args } };
+}
+
+function buildParser(spec: CommandSpec, program: string): (input: string[]) => RunState {
+  const builder = new CliBuilder<CommandSpec>({ binaryName: program });
+  const command = builder.command();
+  for (const option of [...Object.values(spec.options), ...Object.values(commonOptions)])
+    command.addOption({ names: spellings(option), arity: option.kind === "flag" ? 0 : 1 });
+  for (const { kind, name } of Object.values(spec.args)) {
+    if (kind === "one" || kind === "optional") command.addPositional({ name, required: kind === "one" });
+    else command.addRest({ name, required: kind === "some" ? 1 : 0 });
+  }
+  command.setContext(spec);
+  return builder.compile().process;
+}
+
+function readOptions(definitions: Readonly<Record<string, OptionDefinition>>, state: RunState): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(definitions).map(([key, definition]) => {
+      const names = spellings(definition);
+      const given = state.options.filter(({ name }) => names.includes(name)).map(({ value }): unknown => value);
+      if (definition.kind === "list") return [key, given];
+      return [key, definition.kind === "flag" ? given.at(-1) === true : (given.at(-1) ?? null)];
+    }),
+  );
+}
+
+function takeArgument({ kind }: ArgumentDefinition, positionals: string[]): unknown {
+  return kind === "one" || kind === "optional" ? (positionals.shift() ?? null) : positionals.splice(0);
 }
 
 function usageError(spec: CommandSpec, thrown: unknown, program: string): CodedError {
-  const candidates = (thrown as { candidates?: { reason: string | null }[] }).candidates;
+  const candidates = (thrown as { candidates?: { reason: string | null }[] } | null)?.candidates;
   const reason = candidates?.find((candidate) => candidate.reason !== null)?.reason ?? "The arguments do not fit.";
   const unknown = /^Unsupported option name \("(.*)"\)\.?$/s.exec(reason)?.[1];
   const usage = `Usage: ${usageLine(spec, program)}`;

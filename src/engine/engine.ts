@@ -212,9 +212,11 @@ export class Engine {
         await store.releaseClaims([claim]);
         return null;
       }
+      // Taken now: what is decided from here on starts attempts of its own.
+      const lost = [...machine.running].map(() => () => decideRecovery(machine, this.#context(), this.#deps.isIdempotent));
       const runner = this.#addRunner(machine, claim);
       for (const command of commands) void stopBy(runner, command);
-      runner.adopt([...machine.running].map(() => () => decideRecovery(machine, this.#context(), this.#deps.isIdempotent)));
+      runner.adopt(lost);
       return runner;
     } catch (cause) {
       if (!isCoded(cause, "CLAIM_LOST")) this.#deps.onTrouble(`Cannot take up execution "${executionId}": ${describeAbandon(cause)}`);
@@ -306,13 +308,12 @@ export class Engine {
   async #look(): Promise<void> {
     const { store, ledger, clock } = this.#deps;
     const token = await store.changeToken();
-    if (token !== this.#token) {
-      ledger.announceExternal();
-      await this.#takeCommands(null);
-    } else if (clock.now() - this.#lastLook < leaseMs / 3) return;
+    if (token !== this.#token) ledger.announceExternal();
     // A process that died without a word leaves its claims to expire: that changes nothing in the store.
+    else if (clock.now() - this.#lastLook < leaseMs / 3) return;
     this.#lastLook = clock.now();
     if (this.#takesAll) await this.#takeOrphans();
+    await this.#takeCommands(null);
     // Only now: what could not be read to its end is read again.
     this.#token = token;
   }

@@ -1,11 +1,11 @@
 // Compiled revisions, kept: parsing a thousand tasks with positions is slow, and a revision never changes.
 import { fail } from "../base/index.ts";
-import { findCoreAction } from "../model/index.ts";
+import { findCoreAction, type WorkflowDefinition } from "../model/index.ts";
 import type { RowOf, Store } from "../storage/index.ts";
 import { readBlob } from "../trace/index.ts";
 import { type CompiledWorkflow, compileWorkflow, parseWorkflow } from "../workflow/index.ts";
 
-const keep = 200;
+const keepMax = 200;
 
 export class Plans {
   readonly #store: Store;
@@ -26,10 +26,15 @@ export class Plans {
     const { definition, diagnostics } = parseWorkflow(source, { file: `${workflow}@${revision}`, hasFolder: row.folder !== null, findAction: findCoreAction });
     if (definition === null)
       throw fail("WORKFLOW_INVALID", `Cannot load revision ${revision} of "${workflow}": this version finds errors in it`, { details: { diagnostics } });
+    return { plan: this.keep(row.sha256, definition), row };
+  }
+
+  /** Compiles and keeps a definition that was just parsed from the text with this digest, so that it is not parsed again. */
+  keep(sha256: string, definition: WorkflowDefinition): CompiledWorkflow {
     const plan = compileWorkflow(definition);
-    this.#kept.set(name, plan);
+    this.#kept.set(`${definition.id} ${sha256}`, plan);
     const oldest = this.#kept.keys().next().value;
-    if (this.#kept.size > keep && oldest !== undefined) this.#kept.delete(oldest);
-    return { plan, row };
+    if (this.#kept.size > keepMax && oldest !== undefined) this.#kept.delete(oldest);
+    return plan;
   }
 }

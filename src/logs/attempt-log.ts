@@ -62,7 +62,7 @@ export class AttemptLog {
 /** A line as it may be stored: well-formed, and cut with a mark beyond its bound. */
 export function boundLine(message: string): string {
   const whole = message.isWellFormed() ? message : message.toWellFormed();
-  // UTF-16 units never count more than UTF-8 bytes: only a line that may be too long is measured.
+  // A UTF-16 unit takes three bytes at most: only a line that may be too long is measured.
   if (whole.length * 3 <= limits.logLineBytesMax) return whole;
   const bytes = new TextEncoder().encode(whole);
   if (bytes.byteLength <= limits.logLineBytesMax) return whole;

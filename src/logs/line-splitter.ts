@@ -1,4 +1,4 @@
-// Splits a stream of bytes into text lines. A line that never ends is cut at the bound; bytes that are not UTF-8 become U+FFFD.
+// Splits a stream of bytes into text lines. A line beyond the bound comes in pieces; bytes that are not UTF-8 become U+FFFD.
 import { isObject, type Json, limits } from "../base/index.ts";
 import type { LogLevel } from "../storage/index.ts";
 
@@ -6,6 +6,8 @@ import type { LogLevel } from "../storage/index.ts";
 export class LineSplitter {
   readonly #onLine: (line: string) => void;
   readonly #decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+  readonly #encoder = new TextEncoder();
+  readonly #room = new Uint8Array(limits.logLineBytesMax);
   #rest = "";
 
   constructor(onLine: (line: string) => void) {
@@ -18,28 +20,39 @@ export class LineSplitter {
 
   end(): void {
     this.#split(this.#rest + this.#decoder.decode());
-    if (this.#rest !== "") this.#onLine(strip(this.#rest));
+    if (this.#rest !== "") this.#give(this.#rest);
     this.#rest = "";
   }
 
   #split(text: string): void {
     let from = 0;
     for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", from)) {
-      this.#onLine(strip(text.slice(from, at)));
+      this.#give(text.slice(from, at));
       from = at + 1;
     }
     let rest = text.slice(from);
-    // The bound is in bytes; cutting at as many units keeps memory bounded and never cuts a line that is allowed.
-    while (rest.length > limits.logLineBytesMax) {
-      this.#onLine(rest.slice(0, limits.logLineBytesMax));
-      rest = rest.slice(limits.logLineBytesMax);
-    }
+    // More units than the bound has bytes: a first piece is certain, whatever follows, and memory stays bounded.
+    while (rest.length > limits.logLineBytesMax) rest = this.#givePiece(rest);
     this.#rest = rest;
+  }
+
+  #give(line: string): void {
+    let rest = line.endsWith("\r") ? line.slice(0, -1) : line;
+    while (isTooLong(rest)) rest = this.#givePiece(rest);
+    this.#onLine(rest);
+  }
+
+  /** The longest start that fits, never half a character; returns what is left. */
+  #givePiece(text: string): string {
+    const { read } = this.#encoder.encodeInto(text, this.#room);
+    this.#onLine(text.slice(0, read));
+    return text.slice(read);
   }
 }
 
-function strip(line: string): string {
-  return line.endsWith("\r") ? line.slice(0, -1) : line;
+function isTooLong(text: string): boolean {
+  // A UTF-16 unit takes three bytes at most: only a line that may be too long is measured.
+  return text.length * 3 > limits.logLineBytesMax && Buffer.byteLength(text) > limits.logLineBytesMax;
 }
 
 const levels: Record<string, LogLevel> = {

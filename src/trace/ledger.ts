@@ -3,6 +3,7 @@ import { assert, limits } from "../base/index.ts";
 import type { EventDraft } from "../model/index.ts";
 import type { Blob, Claim, ClaimFence, CommitOutcome, CommitRequest, CommittedEvent, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
 import { checkDraft, definitionOf } from "./catalogue/index.ts";
+import { coalesce } from "./coalesce.ts";
 import { externalise, toStorable } from "./payload.ts";
 
 /** What a caller wants written, all or nothing. */
@@ -119,14 +120,17 @@ export class Ledger {
 
 function prepare(wish: LedgerCommit): CommitRequest {
   const blobs: Blob[] = [...(wish.blobs ?? [])];
-  const events = wish.events.map((draft) => externalise(toStorable(draft), blobs));
   const changes: RowChange[] = [];
-  for (const event of events) {
-    checkDraft(event);
+  const events = wish.events.map((draft) => {
+    const whole = toStorable(draft);
+    checkDraft(whole);
+    // Folded as it is stored, so that folding again gives the same rows.
+    const event = externalise(whole, blobs);
     changes.push(...definitionOf(event.type).project(event));
-  }
+    return event;
+  });
   changes.push(...(wish.sideChanges ?? []));
-  const request: CommitRequest = { events, opens: wish.opens ?? noOpens, changes, blobs };
+  const request: CommitRequest = { events, opens: wish.opens ?? noOpens, changes: coalesce(changes), blobs };
   if (wish.expected !== undefined) request.expected = wish.expected;
   if (wish.fence !== undefined) request.fence = wish.fence;
   if (wish.acquire !== undefined) request.acquire = wish.acquire;

@@ -21,11 +21,28 @@ export function parseSeverity(text: string): Severity {
   return found;
 }
 
-/** Whether a type fits a glob of `*` and `?`. */
+/** Whether a type fits a glob of `*` and `?`. A pattern that starts with neither `trace.` nor a star is read as if it began with `trace.`. */
 export function matchesType(glob: string, type: string): boolean {
   const full = glob.startsWith("trace.") || glob.startsWith("*") ? glob : `trace.${glob}`;
-  const pattern = full.replaceAll(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll(/\*+/g, ".*").replaceAll("?", ".");
-  return new RegExp(`^${pattern}$`).test(type);
+  let at = 0;
+  let star = -1;
+  let retry = 0;
+  // Only the last star is ever tried again: strangers write these globs, and a backtracking search could take for ever.
+  for (let index = 0; index < type.length; ) {
+    if (full[at] === "*") {
+      star = at;
+      retry = index;
+      at += 1;
+    } else if (full[at] === "?" || full[at] === type[index]) {
+      at += 1;
+      index += 1;
+    } else if (star >= 0) {
+      at = star + 1;
+      retry += 1;
+      index = retry;
+    } else return false;
+  }
+  return /^\**$/.test(full.slice(at));
 }
 
 /** The store's selection for a filter. Types are resolved against those that exist, so that the store compares numbers. */

@@ -127,11 +127,11 @@ export class World {
 
   /** Runs what can run without time passing until the promise is settled; for calls that need no time. */
   async pump<T>(work: Promise<T>): Promise<T> {
-    let isOver = false;
-    const over = () => void (isOver = true);
+    const state = { isOver: false };
+    const over = () => void (state.isOver = true);
     work.then(over, over);
-    for (let round = 0; round < 100 && !isOver; round += 1) await this.time.settle();
-    if (!isOver) throw new Error("The call does not end without time passing");
+    for (let round = 0; round < 100 && !state.isOver; round += 1) await this.time.settle();
+    if (!state.isOver) throw new Error("The call does not end without time passing");
     return work;
   }
 
@@ -149,7 +149,7 @@ export class World {
 
   async events(id: string): Promise<(StoredEvent & { payload: JsonObject })[]> {
     const found = await this.store.listEvents({ traceId: id, limit: 100_000 });
-    return found.map((event) => ({ ...event, payload: (JSON.parse(event.body) as TraceEvent).payload }));
+    return found.map((event) => Object.assign(event, { payload: (JSON.parse(event.body) as TraceEvent).payload }));
   }
 
   /** State and reason of every task run, by task. */

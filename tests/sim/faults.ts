@@ -1,10 +1,13 @@
 // What goes wrong between an engine and its store: crashes around commits, refused commits, slow disks, frozen processes.
 import { fail } from "../../src/base/index.ts";
 import type { CommittedEvent, CommitRequest, Store } from "../../src/storage/index.ts";
-import type { TimeOwner } from "../flow/fake-time.ts";
+import { seededRandom, type TimeOwner } from "../flow/fake-time.ts";
 import type { World } from "../flow/world.ts";
 
-/** `crash`: the process dies just before, or just after, the commit is durable. `refuse`: the store says no, before or after it wrote. */
+/**
+ * Before or after the commit is durable, `crash`: the process dies; `refuse`: the store throws, but the process lives;
+ * `freeze`: the process stands still for `ms`, longer than a lease lasts.
+ */
 export type Fault = { kind: "crash" | "refuse" | "freeze"; when: "before" | "after"; ms?: number };
 
 export type Faults = {
@@ -13,6 +16,28 @@ export type Faults = {
   /** How long the disk takes for it, in milliseconds. */
   delayOf(commit: number): number;
 };
+
+/** A few faults of any kind at commits that the seed chooses, on a disk that may be slow. The first commits are hit most. */
+export function randomFaults(seed: number): Faults {
+  const random = seededRandom(Math.imul(seed, 7919) + 13);
+  const isSlow = random() < 0.4;
+  const kinds: Fault["kind"][] = ["crash", "crash"];
+  if (random() < 0.2) kinds.push("freeze");
+  if (random() < 0.4) kinds.push("refuse");
+  const share = 0.05 + random() * 0.2;
+  const first = Math.floor(random() * 8);
+  let left = 6;
+  return {
+    at: (commit) => {
+      if (left === 0 || (commit !== first && random() > share)) return null;
+      left -= 1;
+      const when = random() < 0.5 ? "before" : "after";
+      const kind = commit === first ? "crash" : (kinds[Math.floor(random() * kinds.length)] ?? "crash");
+      return { kind, when, ms: 16_000 + Math.floor(random() * 9000) };
+    },
+    delayOf: () => (isSlow && random() < 0.3 ? Math.floor(random() * 400) : 0),
+  };
+}
 
 export const noFaults: Faults = { at: () => null, delayOf: () => 0 };
 
@@ -62,7 +87,6 @@ export class Disk {
   }
 
   async #strike(fault: Fault, owner: TimeOwner, world: World): Promise<void> {
-    if (process.env.SIM_TRACE) console.log("FAULT", world.time.now-1767323045000, fault, (owner as any).name);
     if (fault.kind === "crash") {
       this.crashes += 1;
       world.crash({ owner });

@@ -110,6 +110,7 @@ async function applyOnce(context: AppContext, caller: Caller, work: ApplyWork): 
     id: request.id, name: definition.name, description: definition.description, labels: JSON.stringify(definition.labels), enabled: wanted ? 1 : 0, armed: 1,
     revision: isSame ? row.revision : stored.revision, sha256: stored.sha256, folder: request.folder, created_at: row?.created_at ?? now, updated_at: isSame ? row.updated_at : now,
   };
+  if (request.dryRun !== true) context.engine.plans.keep(stored.sha256, definition);
   const current = request.dryRun === true ? head : ((await context.store.findWorkflow(request.id)) ?? head);
   return { created: row === null, applied: { ...toHead(current, definition), changed, warnings } };
 }

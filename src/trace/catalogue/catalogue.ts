@@ -1,6 +1,7 @@
 // Every event type by name: the domains' declarations put together.
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import type { TObject } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import { fail, isUuid } from "../../base/index.ts";
 import { type EventDraft, registerFormats } from "../../model/index.ts";
 import type { EventDefinition } from "./define.ts";
@@ -16,6 +17,7 @@ export const catalogue: ReadonlyMap<string, EventDefinition> = new Map(
 );
 
 const checks = new Map<string, TypeCheck<TObject>>();
+const uses = new Map<string, number>();
 
 /** The declaration of a type. @throws INTERNAL for one that nobody declared */
 export function definitionOf(type: string): EventDefinition {
@@ -37,18 +39,21 @@ export function checkDraft(draft: EventDraft): void {
   if (!ids.every(isUuid) || (draft.parentSpanId !== null && !isUuid(draft.parentSpanId))) throw wrong("one of its ids is no UUID");
   if (draft.actor.id === "") throw wrong("its actor has no id");
   if (!Number.isInteger(draft.time) || draft.time < 0 || draft.time > timeMax) throw wrong(`its time is ${draft.time}`);
-  const check = payloadCheck(draft.type);
-  if (check.Check(draft.payload)) return;
-  const first = check.Errors(draft.payload).First();
+  if (fitsPayload(draft)) return;
+  const first = Value.Errors(definitionOf(draft.type).payload, draft.payload).First();
   throw wrong(`${first?.path ?? ""} ${first?.message ?? "does not fit"}`);
 }
 
-function payloadCheck(type: string): TypeCheck<TObject> {
-  let check = checks.get(type);
-  if (check === undefined) {
-    registerFormats();
-    check = TypeCompiler.Compile(definitionOf(type).payload);
-    checks.set(type, check);
-  }
-  return check;
+/** Compiling a check costs as much as some hundred uses of the schema itself: a command of few events never pays it. */
+const usesBeforeCompiling = 100;
+
+function fitsPayload(draft: EventDraft): boolean {
+  const compiled = checks.get(draft.type);
+  if (compiled !== undefined) return compiled.Check(draft.payload);
+  registerFormats();
+  const { payload } = definitionOf(draft.type);
+  const count = (uses.get(draft.type) ?? 0) + 1;
+  uses.set(draft.type, count);
+  if (count > usesBeforeCompiling) checks.set(draft.type, TypeCompiler.Compile(payload));
+  return Value.Check(payload, draft.payload);
 }

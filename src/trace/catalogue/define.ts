@@ -44,5 +44,7 @@ export const PrincipalPayload = Type.Object({ type: Type.String(), id: Type.Stri
 /** A stored JSON column: in canonical form, so that folding the stored event again gives the same text. */
 export const text = (value: unknown): string => canonicalJson(value);
 export const NullableTime = Type.Union([Time, Type.Null()]);
+/** A column of plain text; null for a text so large that it became a blob. */
+export const plain = (value: unknown): string | null => (typeof value === "string" ? value : null);
 /** Absolute milliseconds of a payload's time; null where there is none. */
 export const millis = (value: string | null | undefined): number | null => (typeof value === "string" ? parseTime(value) : null);

@@ -1,7 +1,7 @@
 // Workflow events: revisions, and which of them is current.
 import { Type } from "@sinclair/typebox";
 import type { RowChange } from "../../storage/index.ts";
-import { defineEvent, Id, NullableText, Sha256, text } from "./define.ts";
+import { defineEvent, Id, NullableText, plain, Sha256, text } from "./define.ts";
 
 const setEnabled = (type: string, enabled: 0 | 1, means: string) =>
   defineEvent({
@@ -37,7 +37,7 @@ export const workflowEvents = [
         changes.push({ table: "revisions", op: "insert", row: { workflow, revision, sha256, folder, created_at: event.time, by: `${event.actor.type}:${event.actor.id}` } });
       if (!payload.current) return changes;
       const set = {
-        name: payload.name, description: payload.description, labels: text(payload.labels), enabled: payload.enabled ? 1 : 0, armed: payload.armed ? 1 : 0,
+        name: plain(payload.name), description: plain(payload.description), labels: text(payload.labels), enabled: payload.enabled ? 1 : 0, armed: payload.armed ? 1 : 0,
         revision, sha256, folder, updated_at: event.time,
       };
       if (payload.new_workflow) changes.push({ table: "workflows", op: "insert", row: { id: workflow, ...set, created_at: event.time } });

@@ -1,0 +1,33 @@
+// The contract of a store, written against the port alone: every implementation runs this same suite.
+import { afterEach, describe } from "bun:test";
+import type { Store } from "../../src/storage/index.ts";
+import { claimCases } from "./claim-cases.ts";
+import { commitCases } from "./commit-cases.ts";
+import { eventCases } from "./event-cases.ts";
+import { logCases } from "./log-cases.ts";
+import { rowCases } from "./row-cases.ts";
+import { sharedCases } from "./shared-cases.ts";
+
+export type OpenStore = () => Promise<Store>;
+
+/** `open` gives an empty store; `again` a second connection to the same one, where it can have two. What is opened is closed here. */
+export function describeStore(name: string, open: OpenStore, again?: (first: Store) => Promise<Store>): void {
+  const opened: Store[] = [];
+  const kept = async (opening: Promise<Store>): Promise<Store> => {
+    const store = await opening;
+    opened.push(store);
+    return store;
+  };
+  describe(`store contract: ${name}`, () => {
+    afterEach(async () => {
+      for (const store of opened.splice(0)) await store.close();
+    });
+    const openKept = () => kept(open());
+    commitCases(openKept);
+    claimCases(openKept);
+    eventCases(openKept);
+    logCases(openKept);
+    rowCases(openKept);
+    if (again !== undefined) sharedCases(openKept, (first) => kept(again(first)));
+  });
+}
