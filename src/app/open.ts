@@ -1,7 +1,7 @@
 // The composition root: opens the store of a configuration and wires everything to it.
 import { lstatSync, mkdirSync, openSync, closeSync, writeSync, fsyncSync } from "node:fs";
 import { join } from "node:path";
-import { isLiveKey, keyDigest, keyScopes, principalOf } from "../access/index.ts";
+import { keyDigest } from "../access/index.ts";
 import { version } from "../base/index.ts";
 import { ensureDataDir } from "../config/index.ts";
 import { Engine } from "../engine/index.ts";
@@ -10,6 +10,7 @@ import { Workspaces } from "../plugins/index.ts";
 import { openSqliteStore, type Store } from "../storage/index.ts";
 import { Ledger, verifyStore } from "../trace/index.ts";
 import type { App, AppOptions } from "./app.ts";
+import { Authenticator } from "./authenticator.ts";
 import { type AppContext, systemEvent, systemOpens } from "./context.ts";
 import { bindFacade } from "./local-facade.ts";
 import { runOneShot } from "./one-shot.ts";
@@ -55,6 +56,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     startedAt: systemClock.now(), sandbox: invoker.sandbox, isReady: () => isReady,
   };
   const local: Caller = { principal, scopes: new Set(scopes), sessionId: session.id, keyId: null };
+  const authenticator = new Authenticator(context);
   const service: Caller = { ...local, principal: sessionPrincipal };
   if (mode === "server") await startServer(context, service, workspaces);
   if (mode !== "command") await engine.start({ takesAll: mode === "server" });
@@ -66,11 +68,8 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     },
     facade: (caller) => bindFacade(context, caller),
     localCaller: () => local,
-    authenticate: (key) => authenticate(context, key),
-    isKeyLive: async (keyId) => {
-      const row = await store.findKey(keyId);
-      return row !== null && isLiveKey(row, systemClock.now());
-    },
+    authenticate: (key) => authenticator.authenticate(key),
+    isKeyLive: (keyId) => authenticator.isLive(keyId),
     ensureAdminKey: () => ensureAdminKey(context, local),
     runOneShot: (request) => runOneShot(context, local, request, (id) => {
       kept.add(id);
@@ -118,14 +117,6 @@ async function sweepWorkspaces(store: Store, workspaces: Workspaces): Promise<vo
     const execution = await store.findExecution(id);
     if (execution === null || execution.ended_at !== null) workspaces.close(id);
   }
-}
-
-/** The store looks keys up by their SHA-256, so no comparison runs over the key itself: its time tells nothing about other keys. */
-async function authenticate(context: AppContext, key: string): Promise<Caller | null> {
-  const digest = keyDigest(key);
-  const row = digest === null ? null : await context.store.findKeyByHash(digest);
-  if (row === null || !isLiveKey(row, context.clock.now())) return null;
-  return { principal: principalOf(row), scopes: keyScopes(row), sessionId: context.session.id, keyId: row.key_id };
 }
 
 /** Written once, 0600, by the first server start of the data folder. A file that is there is left alone. */

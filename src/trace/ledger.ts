@@ -74,9 +74,8 @@ export class Ledger {
 
   /** One batch at a time: between two of them the event loop gets its turn. */
   async #flush(): Promise<void> {
-    const batch = this.#takeBatch();
+    const batch = await this.#withFiles(this.#takeBatch());
     try {
-      for (const waiting of batch) await this.#writeFiles(waiting.request);
       this.#settleBatch(batch, await this.#store.commit(batch.map((waiting) => waiting.request)));
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);
@@ -85,8 +84,18 @@ export class Ledger {
     if (this.#isFlushing) this.#schedule(() => void this.#flush());
   }
 
-  async #writeFiles(request: CommitRequest): Promise<void> {
-    for (const blob of request.blobs ?? []) if (blob.bytes.byteLength > limits.blobRowBytesMax) await this.#store.writeBlobFile(blob);
+  /** Writes the blobs that are files; who has one that cannot be written is out. */
+  async #withFiles(batch: readonly Waiting[]): Promise<Waiting[]> {
+    const ready: Waiting[] = [];
+    for (const waiting of batch) {
+      try {
+        for (const blob of waiting.request.blobs ?? []) if (blob.bytes.byteLength > limits.blobRowBytesMax) await this.#store.writeBlobFile(blob);
+        ready.push(waiting);
+      } catch (error) {
+        waiting.reject(error);
+      }
+    }
+    return ready;
   }
 
   #takeBatch(): Waiting[] {

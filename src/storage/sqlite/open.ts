@@ -1,11 +1,12 @@
 // Opens a SQLite store and binds the port's verbs to it. Verbs are promises because the port is; the work itself is synchronous.
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { isCoded } from "../../base/index.ts";
 import type { RowOf } from "../changes.ts";
 import type { Store } from "../ports.ts";
 import { type BlobPlace, findBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
 import { extendClaims, findClaims, releaseClaims } from "./claims.ts";
-import { Connection } from "./database.ts";
+import { Connection, storeError } from "./database.ts";
 import { countEvents, findEvent, findEventBytes, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./events.ts";
 import { commitRequests, newWriter } from "./ledger.ts";
 import { insertLogs, selectLogs } from "./logs.ts";
@@ -37,9 +38,15 @@ export function openSqliteStore(options: SqliteOptions): Store {
   return bind(db, path === ":memory:" ? null : join(dirname(path), "blobs"));
 }
 
-/** Makes a synchronous verb a promise that rejects instead of throwing. */
+/** Makes a synchronous verb a promise; what SQLite or the file system throws becomes a coded error here. */
 function later<A extends unknown[], R>(work: (...args: A) => R): (...args: A) => Promise<R> {
-  return async (...args) => work(...args);
+  return async (...args) => {
+    try {
+      return work(...args);
+    } catch (cause) {
+      throw isCoded(cause) ? cause : storeError("Cannot use the store", cause);
+    }
+  };
 }
 
 function bind(db: Connection, blobFolder: BlobPlace): Store {

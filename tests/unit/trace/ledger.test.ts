@@ -79,6 +79,15 @@ describe("group commit", () => {
     expect(await codeOf(ledger.commit(opening()))).toBe("ok");
   });
 
+  test("a blob file that cannot be written rejects its own commit only", async () => {
+    const store = openMemory();
+    const full: Store = { ...store, writeBlobFile: () => Promise.reject(new Error("no space")) };
+    const ledger = new Ledger({ store: full, schedule: soon });
+    const large = withPayload({ stack: "x".repeat(limits.blobRowBytesMax + 1) });
+    expect(await Promise.all([opening(), large, opening()].map((wish) => codeOf(ledger.commit(wish))))).toEqual(["ok", "Error: no space", "ok"]);
+    expect(await expectWhole(store)).toBe(2);
+  });
+
   test("listeners hear what was written, in order, and nothing of what was refused; settle waits for all", async () => {
     const { store, ledger } = openCounted();
     const trace = await openTrace(store);
