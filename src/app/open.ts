@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, openSync, closeSync, writeSync, fsyncSync } from 
 import { join } from "node:path";
 import { keyDigest } from "../access/index.ts";
 import { version } from "../base/index.ts";
-import { ensureDataDir } from "../config/index.ts";
+import { ensureDataDir, environment } from "../config/index.ts";
 import { Engine } from "../engine/index.ts";
 import { type Caller, findCoreAction, type Principal, scopes } from "../model/index.ts";
 import { Workspaces } from "../plugins/index.ts";
@@ -49,6 +49,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     limits: { executions: loaded.config.execution.maxConcurrentWorkflows, tasks: loaded.config.execution.maxConcurrentTasks },
     keepWorkspace: (id) => kept.has(id),
     isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+    environment: environment(),
     onTrouble: (text) => process.stderr.write(`${text}\n`),
   });
   const context: AppContext = {

@@ -1,6 +1,7 @@
 // The control-flow actions that the engine runs itself: they need no process and no grant.
 import { type ErrorBody, isObject, type Json, type JsonObject, kindOf, limits, parseDuration, parseTime, toIso } from "../base/index.ts";
 import { boundLine } from "../logs/index.ts";
+import { isNeverCopied } from "../workflow/index.ts";
 
 export type EngineActionResult =
   | { kind: "done"; output: Json; log?: { level: "DEBUG" | "INFO" | "WARN" | "ERROR"; message: string } }
@@ -63,4 +64,14 @@ export function envTexts(values: Json): Record<string, string> {
 function envText(value: unknown): string {
   if (value === null) return "";
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** The named variables of an environment that are set, except those that no task ever gets. */
+export function grantedEnv(environment: Readonly<Record<string, string | undefined>>, names: readonly string[]): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const name of names) {
+    const value = environment[name];
+    if (value !== undefined && !isNeverCopied(name)) out[name] = value;
+  }
+  return out;
 }

@@ -1,6 +1,7 @@
 // The pure machine: given an execution's state, which events come next. It starts nothing and writes nothing.
 import { assert, type ErrorBody, type Json, type JsonObject, toIso } from "../base/index.ts";
-import { envTexts, isEngineAction, runEngineAction } from "./actions.ts";
+import { narrowPermissions } from "../workflow/index.ts";
+import { envTexts, grantedEnv, isEngineAction, runEngineAction } from "./actions.ts";
 import { type DecideContext, type Decision, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
 import { decideEnd } from "./end.ts";
 import { deadlineOf, hasReady, isDone, isEnded, type Machine, type TaskRunMachine } from "./machine.ts";
@@ -124,12 +125,13 @@ function failedBefore(machine: Machine, context: DecideContext, run: TaskRunMach
 
 function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
   const { definition } = run.task;
+  const permissions = narrowPermissions(machine.plan.definition.permissions, definition.permissions);
   let inputs: JsonObject;
   let env: Record<string, string>;
   try {
     const scope = scopeOf(machine, run);
     inputs = run.task.inputs.evaluate(scope) as JsonObject;
-    env = envTexts(run.task.env.evaluate(scope));
+    env = { ...grantedEnv(machine.env, permissions.env ?? []), ...envTexts(run.task.env.evaluate(scope)) };
   } catch (cause) {
     return { ...nothing, events: [failedBefore(machine, context, run, expressionFailure(cause))] };
   }
@@ -138,7 +140,7 @@ function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachi
   const inEngine = isEngineAction(definition.action);
   const sandbox = inEngine ? { level: "off", layers: [] } : context.sandbox;
   const payload: JsonObject = {
-    action: definition.action, runtime: inEngine ? "engine" : definition.runtime, permissions: (definition.permissions ?? {}) as JsonObject, sandbox,
+    action: definition.action, runtime: inEngine ? "engine" : definition.runtime, permissions: permissions as JsonObject, sandbox,
   };
   const started = taskEvent(machine, run, context, { type: "trace.task.started", payload, attempt, spanId });
   if (!inEngine) {

@@ -4,6 +4,7 @@ import { type Clock, fail, type Ids, isCoded, type JsonObject, limits, toIJson }
 import { actorOf, type Caller, type ExecutionState, principalText } from "../model/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
+import { grantedEnv } from "./actions.ts";
 import type { DecideContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
 import { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
@@ -27,6 +28,8 @@ export type EngineDeps = {
   limits: { executions: number; tasks: number };
   keepWorkspace: (executionId: string) => boolean;
   isIdempotent: (action: string) => boolean;
+  /** Of the server: what of it a task may see is granted by `permissions.env`. */
+  environment: Readonly<Record<string, string | undefined>>;
   /** False where AUTOKESTRA_DISABLE_RUNTIME is set: executions are accepted, none is run. */
   runs: boolean;
   onTrouble: (text: string) => void;
@@ -251,6 +254,7 @@ export class Engine {
 
   #addRunner(machine: Machine, claim: ClaimFence | null): Runner {
     const { store, ledger, timers, invoker, keepWorkspace, onTrouble } = this.#deps;
+    machine.env = grantedEnv(this.#deps.environment, machine.plan.definition.permissions.env ?? []);
     const onGone = (runner: Runner) => this.#forget(runner);
     const context = () => this.#context();
     const runner = new Runner({ store, ledger, timers, invoker, keepWorkspace, onTrouble, places: this.#places, context, onGone }, machine, claim);

@@ -55,6 +55,8 @@ export type ExecutionHeader = {
 export type Machine = {
   header: ExecutionHeader;
   plan: CompiledWorkflow;
+  /** The server's environment as far as the workflow grants it. Not folded: a restart may find other values. */
+  env: Record<string, string>;
   state: ExecutionState;
   reason: string | null;
   startedAt: number | null;
@@ -91,7 +93,7 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
     });
   }
   return {
-    header, plan, state: "PENDING", reason: null, startedAt: null, endedAt: null, digest: null, outputs: null, error: null, sequence: 0,
+    header, plan, env: {}, state: "PENDING", reason: null, startedAt: null, endedAt: null, digest: null, outputs: null, error: null, sequence: 0,
     runs, ready: [], running: new Set(), waiting: new Set(), unfinished, phase: "main", phaseStartedAt: header.createdAt,
     stop: null, failure: null, finallyFailure: null,
   };

@@ -14,7 +14,7 @@ function rootsOf(machine: Machine): Record<string, Json | object> {
   let found = roots.get(machine);
   if (found === undefined) {
     const { header, plan } = machine;
-    found = { inputs: header.inputs, vars: plan.definition.vars, tasks: tasksRoot(machine), trigger: triggerRoot(machine), env: {} };
+    found = { inputs: header.inputs, vars: plan.definition.vars, tasks: tasksRoot(machine), trigger: triggerRoot(machine), env: machine.env };
     roots.set(machine, found);
   }
   return found;

@@ -48,7 +48,17 @@ export type CommitOutcome =
   | { ok: true; events: CommittedEvent[]; claim: Claim | null; logIds: number[] }
   | { ok: false; error: CodedError };
 
-export type StoredEvent = { seq: number; eventId: string; traceId: string; sequence: number; type: string; severity: Severity; time: number; hash: string; body: string };
+export type StoredEvent = {
+  seq: number;
+  eventId: string;
+  traceId: string;
+  sequence: number;
+  type: string;
+  severity: Severity;
+  time: number;
+  hash: string;
+  body: string;
+};
 export type TraceHead = { traceId: string; subject: Subject; subjectId: string; events: number; lastHash: string; lastTime: number; ordinal: number };
 
 export type EventSelection = {
@@ -96,7 +106,9 @@ export interface ProjectionStore {
 export interface WorkflowStore {
   findWorkflow(id: string): Promise<RowOf<"workflows"> | null>;
   /** In id order after the given id. */
-  listWorkflows(selection: { enabled?: boolean; label?: { name: string; value: string | null }; afterId?: string; limit: number }): Promise<RowOf<"workflows">[]>;
+  listWorkflows(
+    selection: { enabled?: boolean; label?: { name: string; value: string | null }; afterId?: string; limit: number },
+  ): Promise<RowOf<"workflows">[]>;
   findRevision(workflow: string, revision: number): Promise<RowOf<"revisions"> | null>;
   findRevisionBySha(workflow: string, sha256: string): Promise<RowOf<"revisions"> | null>;
   /** Newest first. */

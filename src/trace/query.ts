@@ -15,7 +15,7 @@ export function sentText(event: StoredEvent): string {
 }
 
 /** @throws BAD_REQUEST */
-export function parseSeverity(text: string): Severity {
+function parseSeverity(text: string): Severity {
   const found = severities.find((severity) => severity === text);
   if (found === undefined) throw fail("BAD_REQUEST", `Cannot filter by severity "${text}": it is none of ${severities.join(", ")}`);
   return found;

@@ -1,7 +1,9 @@
 // Proof that the ledger is what was written: the chain of each trace, the order of all, the guards, and the folded tables.
 import { type CodedError, fail, isObject, type JsonObject, sha256Hex, toIso } from "../base/index.ts";
 import { type EventDraft, firstPrevHash, type TraceEvent } from "../model/index.ts";
-import { type KeyOf, keyColumns, type ProjectionName, projectionNames, type RowChange, type RowOf, type Store, type StoredEvent, type TraceHead } from "../storage/index.ts";
+import {
+  type KeyOf, keyColumns, type ProjectionName, projectionNames, type RowChange, type RowOf, type Store, type StoredEvent, type TraceHead,
+} from "../storage/index.ts";
 import { catalogue } from "./catalogue/index.ts";
 
 export type VerifyRequest = {
@@ -10,7 +12,15 @@ export type VerifyRequest = {
   /** Fold everything again into a fresh store and compare the tables, and the digest of every blob that an event names. */
   state: boolean;
 };
-export type VerifyProblem = { message: string; trace_id: string | null; seq: number | null; event_id: string | null; sequence: number | null; schema?: string[] };
+export type VerifyProblem = {
+  message: string;
+  trace_id: string | null;
+  seq: number | null;
+  event_id: string | null;
+  sequence: number | null;
+  /** Guards of the database that are missing or changed. */
+  schema?: string[];
+};
 export type VerifyReport = { ok: boolean; events: number; traces: number; tables: number; blobs: number; problem: VerifyProblem | null };
 
 const pageSize = 2000;

@@ -20,6 +20,11 @@ async function taken(store: Store, owner: string, now = startedAt, resource = "e
 }
 
 export function claimCases(open: OpenStore): void {
+  ownerCases(open);
+  fenceCases(open);
+}
+
+function ownerCases(open: OpenStore): void {
   describe("claims", () => {
     test("the first owner has it until it expires, then the next", async () => {
       const store = await open();
@@ -43,6 +48,38 @@ export function claimCases(open: OpenStore): void {
       expect(versions.length).toBe(5);
     });
 
+    test("extending tells which claims are lost and lengthens the others", async () => {
+      const store = await open();
+      const mine = await taken(store, "a", startedAt, "r1");
+      const lost = await taken(store, "a", startedAt, "r2");
+      await taken(store, "b", startedAt + leaseMs, "r2");
+      const later = startedAt + 10 * leaseMs;
+      expect(await store.extendClaims([mine, lost, { resource: "r3", owner: "a", version: 1 }], later)).toEqual(["r2", "r3"]);
+      expect(await store.findClaims(["r1", "r2"])).toMatchObject([{ owner: "a", expiresAt: later }, { owner: "b", expiresAt: startedAt + 2 * leaseMs }]);
+      expect(await store.extendClaims([], later)).toEqual([]);
+      expect(await acquire(store, "b", later - 1, "r1")).toBe("CLAIM_LOST");
+    });
+
+    test("a claim refused in a batch is not taken, one granted in a failed request is given back", async () => {
+      const store = await open();
+      await taken(store, "a");
+      const wish = (resource: string) => ({ resource, owner: "b", now: startedAt, expiresAt: startedAt + leaseMs });
+      const fence = { resource: "none", owner: "x", version: 9 };
+      const outcomes = await store.commit([
+        requestOf([], { acquire: wish("execution:1") }),
+        requestOf([], { acquire: wish("r2"), changes: [{ table: "commands", op: "update", key: { command_id: "x" }, set: { kind: "y" } }] }),
+        requestOf([], { acquire: wish("r3"), fence }), requestOf([], { acquire: wish("r4") }),
+      ]);
+      expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["CLAIM_LOST", "FOLD_FAILED", "CLAIM_LOST", "ok"]);
+      expect((await store.findClaims(["execution:1", "r2", "r3", "r4"])).map((claim) => [claim.resource, claim.owner])).toEqual(
+        [["execution:1", "a"], ["r4", "b"]],
+      );
+    });
+  });
+}
+
+function fenceCases(open: OpenStore): void {
+  describe("fences", () => {
     test("a fence lets only the newest version write", async () => {
       const store = await open();
       const trace = await openTrace(store);
@@ -65,31 +102,6 @@ export function claimCases(open: OpenStore): void {
       expect(outcomeOf(await store.commit([requestOf([], { fence: current, release: current })]))).toBe("ok");
       expect(await store.findClaims(["execution:1"])).toEqual([]);
       await store.releaseClaims([current]);
-    });
-
-    test("extending tells which claims are lost and lengthens the others", async () => {
-      const store = await open();
-      const mine = await taken(store, "a", startedAt, "r1");
-      const lost = await taken(store, "a", startedAt, "r2");
-      await taken(store, "b", startedAt + leaseMs, "r2");
-      const later = startedAt + 10 * leaseMs;
-      expect(await store.extendClaims([mine, lost, { resource: "r3", owner: "a", version: 1 }], later)).toEqual(["r2", "r3"]);
-      expect(await store.findClaims(["r1", "r2"])).toMatchObject([{ owner: "a", expiresAt: later }, { owner: "b", expiresAt: startedAt + 2 * leaseMs }]);
-      expect(await store.extendClaims([], later)).toEqual([]);
-      expect(await acquire(store, "b", later - 1, "r1")).toBe("CLAIM_LOST");
-    });
-
-    test("a claim refused in a batch is not taken, one granted in a failed request is given back", async () => {
-      const store = await open();
-      await taken(store, "a");
-      const wish = (resource: string) => ({ resource, owner: "b", now: startedAt, expiresAt: startedAt + leaseMs });
-      const fence = { resource: "none", owner: "x", version: 9 };
-      const outcomes = await store.commit([
-        requestOf([], { acquire: wish("execution:1") }), requestOf([], { acquire: wish("r2"), changes: [{ table: "commands", op: "update", key: { command_id: "x" }, set: { kind: "y" } }] }),
-        requestOf([], { acquire: wish("r3"), fence }), requestOf([], { acquire: wish("r4") }),
-      ]);
-      expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["CLAIM_LOST", "FOLD_FAILED", "CLAIM_LOST", "ok"]);
-      expect((await store.findClaims(["execution:1", "r2", "r3", "r4"])).map((claim) => [claim.resource, claim.owner])).toEqual([["execution:1", "a"], ["r4", "b"]]);
     });
   });
 }

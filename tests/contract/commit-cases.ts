@@ -25,6 +25,11 @@ export async function expectWhole(store: Store): Promise<number> {
 }
 
 export function commitCases(open: OpenStore): void {
+  placeCases(open);
+  refusalCases(open);
+}
+
+function placeCases(open: OpenStore): void {
   describe("commit", () => {
     test("gives events their place and returns the stored bytes", async () => {
       const store = await open();
@@ -37,53 +42,6 @@ export function commitCases(open: OpenStore): void {
       expect(stored.map((event) => event.hash)).toEqual(committed.map((event) => event.hash));
       expect(stored.map((event) => event.eventId)).toEqual(committed.map((event) => event.draft.eventId));
       expect(await expectWhole(store)).toBe(3);
-    });
-
-    const refusals: [string, (taken: string) => Partial<CommitRequest>][] = [
-      ["CLAIM_LOST", () => ({ fence: { resource: "x", owner: "nobody", version: 1 } })],
-      ["ALREADY_EXISTS", (taken) => ({ changes: [insertOf(executionRow({ execution_id: taken }))] })],
-      ["FOLD_FAILED", () => ({ changes: [{ table: "executions", op: "update", key: { execution_id: nextId() }, set: { state: "RUNNING" } }] })],
-      ["EXECUTION_NOT_FOUND", () => ({ logs: [logOf(newTrace())] })],
-    ];
-    for (const [code, over] of refusals)
-      for (const at of [0, 1, 2])
-        test(`a request refused with ${code} at place ${at} of a batch leaves no trace of itself and the others whole`, async () => {
-          const store = await open();
-          const taken = executionRow();
-          await store.apply([insertOf(taken)]);
-          const shared = await openTrace(store);
-          const [before, after] = [executionRow(), executionRow()];
-          const bad = openingOf(newTrace(), over(taken.execution_id));
-          const events = [...bad.events, draftOf(shared, { type: "trace.server.stopped", payload: { reason: "bad" } })];
-          const blob = { sha256: sha256Hex("bad"), bytes: new TextEncoder().encode("bad"), contentType: "text/plain" };
-          const good = [requestOf([draftOf(shared)], { changes: [insertOf(before)] }), requestOf([draftOf(shared)], { changes: [insertOf(after)] })];
-          const batch = good.toSpliced(at, 0, { ...bad, events, blobs: [blob] });
-          const outcomes = await store.commit(batch);
-          expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["ok", "ok"].toSpliced(at, 0, code));
-          expect(await expectWhole(store)).toBe(3);
-          expect((await store.findTrace(shared.traceId))?.events).toBe(3);
-          expect(await store.listEventTypes()).toEqual(["trace.runtime.error"]);
-          expect(await store.findBlob(blob.sha256)).toBeNull();
-          for (const row of [before, after]) expect(await store.findExecution(row.execution_id)).toEqual(row);
-          expect(outcomeOf(await store.commit([requestOf([draftOf(shared, { type: "trace.server.stopped", payload: { reason: "x" } })])]))).toBe("ok");
-          expect(await expectWhole(store)).toBe(4);
-        });
-
-    test("a batch in which every request is refused writes nothing", async () => {
-      const store = await open();
-      const bad = () => openingOf(newTrace(), { fence: { resource: "x", owner: "nobody", version: 1 } });
-      const outcomes = await store.commit([bad(), bad(), bad()]);
-      expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["CLAIM_LOST", "CLAIM_LOST", "CLAIM_LOST"]);
-      expect(await store.lastSeq()).toBe(0);
-      expect(await store.listTraces({ limit: 10 })).toEqual([]);
-    });
-
-    test("a refusal leaves the changes before it in the same request undone", async () => {
-      const store = await open();
-      const row = executionRow();
-      const outcomes = await store.commit([requestOf([], { changes: [insertOf(row), insertOf(row)] })]);
-      expect(outcomeOf(outcomes)).toBe("ALREADY_EXISTS");
-      expect(await store.findExecution(row.execution_id)).toBeNull();
     });
 
     test("the expected sequence lets one of two writers through, within a batch and across batches", async () => {
@@ -129,6 +87,57 @@ export function commitCases(open: OpenStore): void {
       expect(await store.commit([])).toEqual([]);
       expect(await store.commit([requestOf([])])).toEqual([{ ok: true, events: [], claim: null, logIds: [] }]);
       expect(await store.lastSeq()).toBe(0);
+    });
+  });
+}
+
+function refusalCases(open: OpenStore): void {
+  describe("commit", () => {
+    const refusals: [string, (taken: string) => Partial<CommitRequest>][] = [
+      ["CLAIM_LOST", () => ({ fence: { resource: "x", owner: "nobody", version: 1 } })],
+      ["ALREADY_EXISTS", (taken) => ({ changes: [insertOf(executionRow({ execution_id: taken }))] })],
+      ["FOLD_FAILED", () => ({ changes: [{ table: "executions", op: "update", key: { execution_id: nextId() }, set: { state: "RUNNING" } }] })],
+      ["EXECUTION_NOT_FOUND", () => ({ logs: [logOf(newTrace())] })],
+    ];
+    for (const [code, over] of refusals)
+      for (const at of [0, 1, 2])
+        test(`a request refused with ${code} at place ${at} of a batch leaves no trace of itself and the others whole`, async () => {
+          const store = await open();
+          const taken = executionRow();
+          await store.apply([insertOf(taken)]);
+          const shared = await openTrace(store);
+          const [before, after] = [executionRow(), executionRow()];
+          const bad = openingOf(newTrace(), over(taken.execution_id));
+          const events = [...bad.events, draftOf(shared, { type: "trace.server.stopped", payload: { reason: "bad" } })];
+          const blob = { sha256: sha256Hex("bad"), bytes: new TextEncoder().encode("bad"), contentType: "text/plain" };
+          const good = [requestOf([draftOf(shared)], { changes: [insertOf(before)] }), requestOf([draftOf(shared)], { changes: [insertOf(after)] })];
+          const batch = good.toSpliced(at, 0, { ...bad, events, blobs: [blob] });
+          const outcomes = await store.commit(batch);
+          expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["ok", "ok"].toSpliced(at, 0, code));
+          expect(await expectWhole(store)).toBe(3);
+          expect((await store.findTrace(shared.traceId))?.events).toBe(3);
+          expect(await store.listEventTypes()).toEqual(["trace.runtime.error"]);
+          expect(await store.findBlob(blob.sha256)).toBeNull();
+          for (const row of [before, after]) expect(await store.findExecution(row.execution_id)).toEqual(row);
+          expect(outcomeOf(await store.commit([requestOf([draftOf(shared, { type: "trace.server.stopped", payload: { reason: "x" } })])]))).toBe("ok");
+          expect(await expectWhole(store)).toBe(4);
+        });
+
+    test("a batch in which every request is refused writes nothing", async () => {
+      const store = await open();
+      const bad = () => openingOf(newTrace(), { fence: { resource: "x", owner: "nobody", version: 1 } });
+      const outcomes = await store.commit([bad(), bad(), bad()]);
+      expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["CLAIM_LOST", "CLAIM_LOST", "CLAIM_LOST"]);
+      expect(await store.lastSeq()).toBe(0);
+      expect(await store.listTraces({ limit: 10 })).toEqual([]);
+    });
+
+    test("a refusal leaves the changes before it in the same request undone", async () => {
+      const store = await open();
+      const row = executionRow();
+      const outcomes = await store.commit([requestOf([], { changes: [insertOf(row), insertOf(row)] })]);
+      expect(outcomeOf(outcomes)).toBe("ALREADY_EXISTS");
+      expect(await store.findExecution(row.execution_id)).toBeNull();
     });
   });
 }

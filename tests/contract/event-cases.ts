@@ -50,7 +50,9 @@ export function eventCases(open: OpenStore): void {
       const draft = draftOf(trace, { severity: "error", time: startedAt + 5, payload: { code: "X", message: "ünï�code" } });
       await store.commit([requestOf([draft])]);
       const found = await store.findEvent(draft.eventId);
-      expect(found).toMatchObject({ seq: 2, sequence: 1, eventId: draft.eventId, traceId: trace.traceId, type: draft.type, severity: "error", time: startedAt + 5 });
+      expect(found).toMatchObject(
+        { seq: 2, sequence: 1, eventId: draft.eventId, traceId: trace.traceId, type: draft.type, severity: "error", time: startedAt + 5 },
+      );
       expect(new TextDecoder().decode((await store.findEventBytes(2)) ?? undefined)).toBe(found?.body ?? "");
       expect(await store.findEventBytes(3)).toBeNull();
       expect(await store.findEvent(nextId())).toBeNull();

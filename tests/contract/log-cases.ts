@@ -30,6 +30,12 @@ async function numbers(store: Store, selection: LogSelection): Promise<number[]>
 const count = (from: number, to: number) => Array.from({ length: Math.abs(to - from) + 1 }, (_, index) => (from < to ? from + index : from - index));
 
 export function logCases(open: OpenStore): void {
+  lineCases(open);
+  textCases(open);
+  blobCases(open);
+}
+
+function lineCases(open: OpenStore): void {
   describe("logs", () => {
     test("come in both orders, by page, without gap or repeat", async () => {
       const store = await open();
@@ -71,13 +77,19 @@ export function logCases(open: OpenStore): void {
         expect(await ask({ afterId: fits[1]?.id ?? 0 })).toEqual(fits.slice(2));
       }
     });
+  });
+}
 
+function textCases(open: OpenStore): void {
+  describe("logs", () => {
     test("search takes text as it is", async () => {
       const store = await open();
       const trace = await openTrace(store);
       const messages = ["100% sure", "100 percent", "a_b", "axb", "back\\slash", "it's \"quoted\"", "ünï", "*.ts"];
       await store.appendLogs(messages.map((message) => logOf(trace, { message })));
-      const search = async (text: string) => (await store.listLogs({ executionId: trace.traceId, order: "asc", limit: 50, search: text })).map((line) => line.message);
+      const search = async (text: string) => (await store.listLogs({ executionId: trace.traceId, order: "asc", limit: 50, search: text })).map(
+        (line) => line.message,
+      );
       expect(await search("%")).toEqual(["100% sure"]);
       expect(await search("_")).toEqual(["a_b"]);
       expect(await search("\\")).toEqual(["back\\slash"]);
@@ -99,7 +111,9 @@ export function logCases(open: OpenStore): void {
       expect(await codeOf(store.appendLogs([logOf(newTrace())]))).toBe("EXECUTION_NOT_FOUND");
     });
   });
+}
 
+function blobCases(open: OpenStore): void {
   describe("blobs", () => {
     for (const size of [0, 10, limits.blobRowBytesMax, limits.blobRowBytesMax + 1])
       test(`of ${size} bytes come back as they were`, async () => {

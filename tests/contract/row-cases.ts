@@ -20,6 +20,13 @@ const revision = (number: number, sha256 = String(number).repeat(64)): RowOf<"re
 });
 
 export function rowCases(open: OpenStore): void {
+  changeCases(open);
+  workflowCases(open);
+  executionCases(open);
+  keyCases(open);
+}
+
+function changeCases(open: OpenStore): void {
   describe("row changes", () => {
     test("insert takes a new key only, put either, update a known one only, delete either", async () => {
       const store = await open();
@@ -64,7 +71,9 @@ export function rowCases(open: OpenStore): void {
       for (const table of projectionNames as readonly ProjectionName[]) if (table !== "task_runs") expect(await store.dump(table, null, 5)).toEqual([]);
     });
   });
+}
 
+function workflowCases(open: OpenStore): void {
   describe("workflows", () => {
     test("are listed by id, by state and by label", async () => {
       const store = await open();
@@ -97,7 +106,9 @@ export function rowCases(open: OpenStore): void {
       expect((await store.listRevisions({ workflow: "hello", beforeRevision: 2, limit: 2 })).map((row) => row.revision)).toEqual([1]);
     });
   });
+}
 
+function executionCases(open: OpenStore): void {
   describe("executions", () => {
     test("are listed newest first with every filter, and pages hold where times are equal", async () => {
       const store = await open();
@@ -149,11 +160,16 @@ export function rowCases(open: OpenStore): void {
       expect(await store.listCommands(null)).toEqual([early, late, other]);
     });
   });
+}
 
+function keyCases(open: OpenStore): void {
   describe("keys, sessions and idempotency", () => {
     test("keys are found by hash and id, listed newest first without revoked ones", async () => {
       const store = await open();
-      const rows = [keyRow(), keyRow({ created_at: startedAt + 1 }), keyRow({ created_at: startedAt + 2, revoked_at: startedAt + 3 }), keyRow({ created_at: startedAt + 4 })];
+      const rows = [
+        keyRow(), keyRow({ created_at: startedAt + 1 }), keyRow({ created_at: startedAt + 2, revoked_at: startedAt + 3 }),
+        keyRow({ created_at: startedAt + 4 }),
+      ];
       const sha256 = "a".repeat(64);
       await store.apply(rows.map((row) => ({ table: "api_keys", op: "insert", row })));
       await store.apply([{ table: "key_hashes", op: "insert", row: { sha256, key_id: rows[2]?.key_id ?? "" } }]);

@@ -5,7 +5,14 @@ import { expectWhole } from "./commit-cases.ts";
 import { draftOf, executionRow, insertOf, newTrace, openingOf, openTrace, outcomeOf, requestOf, startedAt } from "./requests.ts";
 import type { OpenStore } from "./store-contract.ts";
 
-export function sharedCases(open: OpenStore, again: (first: Store) => Promise<Store>): void {
+type Again = (first: Store) => Promise<Store>;
+
+export function sharedCases(open: OpenStore, again: Again): void {
+  writerCases(open, again);
+  viewCases(open, again);
+}
+
+function writerCases(open: OpenStore, again: Again): void {
   describe("two connections", () => {
     test("the change token moves when the other one wrote, and only then", async () => {
       const ours = await open();
@@ -50,7 +57,11 @@ export function sharedCases(open: OpenStore, again: (first: Store) => Promise<St
       await Promise.all([write(ours), write(theirs), write(ours)]);
       expect(await expectWhole(theirs)).toBe(151);
     });
+  });
+}
 
+function viewCases(open: OpenStore, again: Again): void {
+  describe("two connections", () => {
     test("a snapshot stays as it was while both write", async () => {
       const ours = await open();
       const theirs = await again(ours);

@@ -42,7 +42,7 @@ export class RealEngine {
     this.engine = new Engine({
       store: this.store, ledger: this.ledger, clock: systemClock, ids: systemIds, random: () => 0.5, timers: systemTimers, owners: systemOwners,
       invoker: createInvoker(loaded, new Workspaces(join(folder, "work"))), owner: `test ${systemIds.next()}`, runs: true,
-      limits: { executions: 10, tasks: 10 }, keepWorkspace: () => false, isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+      limits: { executions: 10, tasks: 10 }, keepWorkspace: () => false, environment: {}, isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
       onTrouble: (text) => console.error(text),
     });
   }

@@ -63,7 +63,7 @@ export class World {
       owners: { isDead: (other) => this.#processes.get(other)?.owner.isDead ?? false },
       limits: { executions: 10, tasks: 50 },
       keepWorkspace: () => false,
-      isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+      environment: {}, isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
       onTrouble: (text) => void troubles.push(text),
       ...overrides,
     });

@@ -8,10 +8,12 @@ import type { Connection } from "./database.ts";
 /** The folder of the files; null for a store in memory, which keeps every blob as a row. */
 export type BlobPlace = string | null;
 
+const insertBlob = "insert into blobs (sha256, content_type, size, bytes) values (?, ?, ?, ?) on conflict (sha256) do nothing";
+
 /** Inside the caller's transaction. A blob that is there already is left as it is: its name is its content. */
 export function putBlobRow(db: Connection, folder: BlobPlace, blob: Blob): void {
   const bytes = folder !== null && blob.bytes.byteLength > limits.blobRowBytesMax ? null : blob.bytes;
-  db.run("insert into blobs (sha256, content_type, size, bytes) values (?, ?, ?, ?) on conflict (sha256) do nothing", blob.sha256, blob.contentType, blob.bytes.byteLength, bytes);
+  db.run(insertBlob, blob.sha256, blob.contentType, blob.bytes.byteLength, bytes);
 }
 
 export function findBlob(db: Connection, folder: BlobPlace, sha256: string): { bytes: Uint8Array; contentType: string } | null {
@@ -30,7 +32,10 @@ function isNamed(db: Connection, sha256: string): boolean {
   return db.get("select 1 from blobs where sha256 = ?", sha256) !== null;
 }
 
-/** Writes and syncs the file under a temporary name, then puts it in place. A file that no row names is written again: a sweep may be about to take the old one. */
+/**
+ * Writes and syncs the file under a temporary name, then puts it in place. A file that no row names is written again: a sweep may
+ * be about to take the old one.
+ */
 export function writeBlobFile(db: Connection, folder: BlobPlace, blob: Blob): void {
   if (folder === null) return;
   const path = fileOf(folder, blob.sha256);

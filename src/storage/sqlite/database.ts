@@ -5,11 +5,29 @@ import { fail, isCoded } from "../../base/index.ts";
 
 export type Bindings = SQLQueryBindings[] | [Record<string, SQLQueryBindings>];
 
-/** The wait for a lock comes first, so that all that follows has it. */
+const walTriesMax = 100;
+
+/** Processes that open a new store at once get in each other's way here, and SQLite does not wait: taking the write lock does. */
+function switchToWal(db: Database): void {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      db.run("pragma journal_mode = wal");
+      return;
+    } catch (cause) {
+      if (tries === walTriesMax || !isBusy(cause)) throw cause;
+      db.run("begin immediate");
+      db.run("rollback");
+    }
+  }
+}
+
+function isBusy(cause: unknown): boolean {
+  return cause instanceof SQLiteError && (cause.code ?? "").startsWith("SQLITE_BUSY");
+}
+
 function settingsOf(durability: "full" | "normal"): string[] {
   return [
-    "busy_timeout = 10000", "journal_mode = wal", `synchronous = ${durability}`, "foreign_keys = on", "trusted_schema = off",
-    "wal_autocheckpoint = 2000", "cache_size = -16000",
+    `synchronous = ${durability}`, "foreign_keys = on", "trusted_schema = off", "wal_autocheckpoint = 2000", "cache_size = -16000",
     // What a statement needs to take itself back would else go through a temporary file.
     "temp_store = memory",
   ];
@@ -27,6 +45,9 @@ export class Connection {
     try {
       db = new Database(path, { strict: true, create: true });
       if (path !== ":memory:") chmodSync(path, 0o600);
+      // The wait for a lock comes first, so that all that follows has it.
+      db.run("pragma busy_timeout = 10000");
+      switchToWal(db);
       for (const setting of settingsOf(durability)) db.run(`pragma ${setting}`);
       this.#db = db;
     } catch (cause) {
@@ -97,9 +118,8 @@ export function isConstraint(cause: unknown): boolean {
 
 export function storeError(what: string, cause: unknown) {
   const text = cause instanceof Error ? cause.message : String(cause);
-  const busy = text.includes("database is locked");
   return fail("STORE_UNAVAILABLE", `${what}: ${text}`, {
     cause,
-    hint: busy ? "Another process holds the store for long; try again." : "Check the path, the free disk space and the file's owner and mode.",
+    hint: isBusy(cause) ? "Another process holds the store for long; try again." : "Check the path, the free disk space and the file's owner and mode.",
   });
 }

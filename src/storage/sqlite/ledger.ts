@@ -4,7 +4,7 @@ import { type CodedError, fail, fromHex, isCoded, toHex } from "../../base/index
 import { type EventDraft, firstPrevHash, sealEvent, severities } from "../../model/index.ts";
 import type { Claim, CommitOutcome, CommitRequest, CommittedEvent } from "../ports.ts";
 import { type BlobPlace, putBlobRow } from "./blobs.ts";
-import { fenceHolds, takeClaim } from "./claims.ts";
+import { fenceHolds, releaseClaim, takeClaim } from "./claims.ts";
 import { type Connection, isConstraint, storeError } from "./database.ts";
 import { insertLogs } from "./logs.ts";
 import { applyChange } from "./rows.ts";
@@ -130,8 +130,7 @@ function write(writer: Writer, request: CommitRequest): CommitOutcome {
   }
   for (const change of request.changes) applyChange(db, change);
   const logIds = request.logs === undefined || request.logs.length === 0 ? [] : insertLogs(db, request.logs);
-  const { release } = request;
-  if (release !== undefined) db.run("delete from claims where resource = ? and owner = ? and version = ?", release.resource, release.owner, release.version);
+  if (request.release !== undefined) releaseClaim(db, request.release);
   return { ok: true, events, claim, logIds };
 }
 

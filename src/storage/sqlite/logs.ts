@@ -29,7 +29,15 @@ function traceOf(db: Connection, executionId: string): number {
 }
 
 type LogRow = {
-  id: number; task: string | null; item_index: number | null; attempt: number | null; time: number; level: number; source: number; message: string; metadata: string | null;
+  id: number;
+  task: string | null;
+  item_index: number | null;
+  attempt: number | null;
+  time: number;
+  level: number;
+  source: number;
+  message: string;
+  metadata: string | null;
 };
 
 const logColumns = "id, task, item_index, attempt, time, level, source, message, metadata";

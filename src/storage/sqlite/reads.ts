@@ -58,7 +58,9 @@ export function selectUnfinished(db: Connection, selection: { states?: readonly 
 }
 
 export function countByState(db: Connection): Record<string, number> {
-  return Object.fromEntries(db.all<{ state: string; n: number }>("select state, count(*) as n from executions group by state").map((row) => [row.state, row.n]));
+  return Object.fromEntries(
+    db.all<{ state: string; n: number }>("select state, count(*) as n from executions group by state").map((row) => [row.state, row.n]),
+  );
 }
 
 export function selectOfTasks<T extends "task_runs" | "attempts">(db: Connection, table: T, executionId: string, tasks?: readonly string[]): RowOf<T>[] {

@@ -1,13 +1,17 @@
 // The one table of errors: kinds fix exits and statuses, and the envelope survives a journey.
 import { describe, expect, test } from "bun:test";
-import { assert, type ErrorCode, errorCodes, errorKinds, exitOf, fail, fromErrorBody, isCoded, kindOf, statusOf, toErrorBody } from "../../../src/base/index.ts";
+import {
+  assert, type ErrorCode, errorCodes, errorKinds, exitOf, fail, fromErrorBody, isCoded, kindOf, statusOf, toErrorBody,
+} from "../../../src/base/index.ts";
 
 describe("[CRA-0.28] [CRA-1.04] errors", () => {
   test("each kind has the exit and status that the table of the specification gives it", () => {
     const table = Object.entries(errorKinds).map(([kind, { exit, status, retryable }]) => `${kind} ${exit} ${status} ${retryable}`);
     expect(table).toEqual([
-      "failed 1 200 false", "usage 2 400 false", "invalid 3 422 false", "not_found 4 404 false", "conflict 5 409 false", "gone 5 410 false", "unauthenticated 6 401 false",
-      "denied 6 403 false", "integrity 7 422 false", "incompatible 8 409 false", "timeout 9 504 true", "unavailable 9 503 true", "limit 9 429 true", "internal 70 500 false",
+      "failed 1 200 false", "usage 2 400 false", "invalid 3 422 false", "not_found 4 404 false", "conflict 5 409 false", "gone 5 410 false",
+      "unauthenticated 6 401 false",
+      "denied 6 403 false", "integrity 7 422 false", "incompatible 8 409 false", "timeout 9 504 true", "unavailable 9 503 true", "limit 9 429 true",
+      "internal 70 500 false",
     ]);
   });
 

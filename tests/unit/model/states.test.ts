@@ -1,6 +1,8 @@
 // States and who may act: the pure parts of the model.
 import { describe, expect, test } from "bun:test";
-import { actorOf, canMove, executionStates, hasScope, isRole, isScope, isTerminal, principalText, roles, scopes, scopesOf, taskStates } from "../../../src/model/index.ts";
+import {
+  actorOf, canMove, executionStates, hasScope, isRole, isScope, isTerminal, principalText, roles, scopes, scopesOf, taskStates,
+} from "../../../src/model/index.ts";
 
 describe("[CRA-0.28] states", () => {
   test("terminal ones never change, and every other can end", () => {
@@ -32,7 +34,7 @@ describe("[CRA-0.28] scopes and roles", () => {
   test("unknown names give nothing", () => {
     expect([...scopesOf(["root", "constructor"], ["everything"])]).toEqual([]);
     expect([isRole("constructor"), isRole("viewer"), isScope("x")]).toEqual([false, true, false]);
-    expect([...scopesOf(["auditor"], ["workflow:run"])].toSorted()).toEqual([...roles.auditor, "workflow:run"].toSorted());
+    expect([...scopesOf(["auditor"], ["workflow:run"])].toSorted()).toEqual([...roles.auditor, "workflow:run" as const].toSorted());
   });
 
   test("principals act as the actor of their kind", () => {

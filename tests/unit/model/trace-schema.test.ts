@@ -37,18 +37,26 @@ const required = ["trace_version", "event_type", "time", "trace", "session_id", 
 const artifact = { name: "n", uri: "u", sha256: "0".repeat(64), content_type: "c" };
 const refused: [string, unknown][] = [
   ...required.flatMap((name): [string, unknown][] => [[name, undefined], [name, null], [name, true], [name, {}], [name, []]]),
-  ["trace_version", "1.1"], ["event_type", "trace.task"], ["event_type", "task.started.x"], ["event_type", "trace.Task.started"], ["event_type", "trace.a.b.c.d.e"],
-  ["event_type", "trace.task.started "], ["event_type", "trace.1a.b"], ["event_type", "trace.a..b"], ["event_type", "xtrace.a.b"], ["time", "2026-01-02"], ["time", "2026-02-30T00:00:00Z"],
-  ["time", "now"], ["time", 1], ["trace.trace_id", undefined], ["trace.trace_id", "x"], ["trace.span_id", undefined], ["trace.span_id", "x"], ["trace.parent_span_id", 1],
-  ["session_id", "x"], ["session_id", "019B7D4C-A0AE-7000-8000-000000000001"], ["actor.type", "robot"], ["actor.type", undefined], ["actor.id", undefined], ["actor.id", 5],
-  ["severity", "fatal"], ["severity", "WARN"], ["payload", []], ["payload", "x"], ["payload", null], ["atlas", "x"], ["atlas.id", 1], ["atlas.version", 1], ["artifacts", {}],
-  ["artifacts", [{ ...artifact, sha256: undefined }]], ["artifacts", [{ ...artifact, name: 1 }]], ["artifacts", [{ ...artifact, uri: null }]], ["artifacts", [{ uri: "u" }]], ["artifacts", ["x"]],
-  ["event_id", "x"], ["sequence", -1], ["sequence", 1.5], ["sequence", "1"], ["seq", 0], ["seq", 1.5], ["prev_hash", "0".repeat(63)], ["prev_hash", "0".repeat(65)],
+  ["trace_version", "1.1"], ["event_type", "trace.task"], ["event_type", "task.started.x"], ["event_type", "trace.Task.started"],
+  ["event_type", "trace.a.b.c.d.e"],
+  ["event_type", "trace.task.started "], ["event_type", "trace.1a.b"], ["event_type", "trace.a..b"], ["event_type", "xtrace.a.b"], ["time", "2026-01-02"],
+  ["time", "2026-02-30T00:00:00Z"],
+  ["time", "now"], ["time", 1], ["trace.trace_id", undefined], ["trace.trace_id", "x"], ["trace.span_id", undefined], ["trace.span_id", "x"],
+  ["trace.parent_span_id", 1],
+  ["session_id", "x"], ["session_id", "019B7D4C-A0AE-7000-8000-000000000001"], ["actor.type", "robot"], ["actor.type", undefined], ["actor.id", undefined],
+  ["actor.id", 5],
+  ["severity", "fatal"], ["severity", "WARN"], ["payload", []], ["payload", "x"], ["payload", null], ["atlas", "x"], ["atlas.id", 1], ["atlas.version", 1],
+  ["artifacts", {}],
+  ["artifacts", [{ ...artifact, sha256: undefined }]], ["artifacts", [{ ...artifact, name: 1 }]], ["artifacts", [{ ...artifact, uri: null }]],
+  ["artifacts", [{ uri: "u" }]], ["artifacts", ["x"]],
+  ["event_id", "x"], ["sequence", -1], ["sequence", 1.5], ["sequence", "1"], ["seq", 0], ["seq", 1.5], ["prev_hash", "0".repeat(63)],
+  ["prev_hash", "0".repeat(65)],
   ["prev_hash", "A".repeat(64)], ["hash", "x"],
 ];
 /** Where our events are narrower than the document asks: we write these members always, and no others. */
 const narrower: [string, unknown][] = [
-  ["payload", undefined], ["trace.parent_span_id", undefined], ["trace.parent_span_id", "x"], ["atlas.id", undefined], ["atlas.version", undefined], ["actor.id", ""], ["extra", 1],
+  ["payload", undefined], ["trace.parent_span_id", undefined], ["trace.parent_span_id", "x"], ["atlas.id", undefined], ["atlas.version", undefined],
+  ["actor.id", ""], ["extra", 1],
   ["trace.extra", 1], ["artifacts", [{ ...artifact, sha256: "x" }]],
 ];
 
@@ -58,7 +66,12 @@ describe("[CRA-S02] the TRACE event schema", () => {
     const text = { type: "string" };
     const id = { type: "string", format: "uuid" };
     const hex = { type: "string", pattern: "^[0-9a-f]{64}$" };
-    expect(rest as unknown).toEqual({ $schema: "http://json-schema.org/draft-07/schema#", title: "TRACE Event", type: "object", required: [...required.slice(0, 8), "sequence", "prev_hash", "hash", "seq"] });
+    expect(rest as unknown).toEqual(
+      {
+        $schema: "http://json-schema.org/draft-07/schema#", title: "TRACE Event", type: "object",
+        required: [...required.slice(0, 8), "sequence", "prev_hash", "hash", "seq"],
+      },
+    );
     expect(properties).toEqual({
       trace_version: { const: "1.0" },
       event_type: { ...text, pattern: "^trace(\\.[a-z][a-z_]*){2,4}$" },

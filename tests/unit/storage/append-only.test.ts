@@ -23,10 +23,16 @@ const changes: [string, string][] = [
   ["update or ignore", "update or ignore events set seq = 9 where seq = 3"],
   ["delete of one", "delete from events where seq = 3"],
   ["delete of all", "delete from events"],
-  ["replace of a seq", `insert or replace into events (${columns}) select seq, trace, 99, randomblob(16), type, severity, time, hash, 'x' from events where seq = 2`],
+  [
+    "replace of a seq",
+    `insert or replace into events (${columns}) select seq, trace, 99, randomblob(16), type, severity, time, hash, 'x' from events where seq = 2`,
+  ],
   ["replace of an event id", `replace into events (${columns}) select 99, trace, 99, event_id, type, severity, time, hash, 'x' from events where seq = 2`],
-  ["replace of a place in the trace", `insert or replace into events (${columns}) select 99, trace, sequence, randomblob(16), type, severity, time, hash, 'x' from events where seq = 2`],
-  ["upsert", `insert into events (${columns}) select seq, trace, sequence, event_id, type, severity, time, hash, 'x' from events where seq = 2 on conflict do update set body = 'x'`],
+  [
+    "replace of a place in the trace",
+    `insert or replace into events (${columns}) select 99, trace, sequence, randomblob(16), type, severity, time, hash, 'x' from events where seq = 2`,
+  ],
+  ["upsert", `insert into events (${columns}) select * from events where seq = 2 on conflict do update set body = 'x'`],
   ["a tombstone that no event stands behind", "insert into tombstones select trace_id, 1 from traces; delete from events"],
 ];
 

@@ -41,7 +41,10 @@ const hot: [string, (on: Connection) => unknown, string][] = [
   ["traces", (on) => selectTraces(on, { limit: 50 }), "INTEGER PRIMARY KEY (rowid<?)"],
   ["traces by subject", (on) => selectTraces(on, { subject: "session", limit: 50 }), "traces_by_subject (subject=? AND ordinal<?)"],
   ["executions newest first", (on) => selectExecutions(on, { limit: 50 }), "executions_by_time"],
-  ["a later page of executions", (on) => selectExecutions(on, { before: { createdAt: 1, executionId: "x" }, limit: 50 }), "executions_by_time ((created_at,execution_id)<(?,?))"],
+  [
+    "a later page of executions", (on) => selectExecutions(on, { before: { createdAt: 1, executionId: "x" }, limit: 50 }),
+    "executions_by_time ((created_at,execution_id)<(?,?))",
+  ],
   ["executions of a workflow", (on) => selectExecutions(on, { workflow: "x", limit: 50 }), "executions_by_workflow (workflow=?)"],
   ["unfinished executions", (on) => selectUnfinished(on, { limit: 50 }), "executions_unfinished"],
   ["unfinished executions in a state", (on) => selectUnfinished(on, { states: ["RUNNING"], limit: 50 }), "executions_unfinished"],

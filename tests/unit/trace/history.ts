@@ -50,7 +50,9 @@ const around: Step[] = [
   inSystem("key.revoked", { key_id: key }),
   applied({}),
   applied({ revision: 2, sha256: hash("c"), current: false, new_workflow: false }),
-  applied({ revision: 2, sha256: hash("c"), new_revision: false, new_workflow: false, armed: true, folder: "/srv/hello", name: "Hello", labels: { team: "x" } }),
+  applied(
+    { revision: 2, sha256: hash("c"), new_revision: false, new_workflow: false, armed: true, folder: "/srv/hello", name: "Hello", labels: { team: "x" } },
+  ),
   applied({ workflow: "old", description: "To be deleted" }),
   inSystem("workflow.disabled", { workflow: "hello" }),
   inSystem("workflow.enabled", { workflow: "hello" }),

@@ -28,7 +28,9 @@ const opening = (over: Partial<EventDraft> = {}): LedgerCommit => {
   const trace = newTrace();
   return { events: [draftOf(trace, over)], opens: new Map([[trace.traceId, { subject: "execution", subjectId: trace.traceId }]]) };
 };
-const withPayload = (payload: EventDraft["payload"]) => opening({ type: "trace.server.started", payload: { version: "1", system_trace_id: newTrace().traceId, stack: null, ...payload } });
+const withPayload = (payload: EventDraft["payload"]) => opening(
+  { type: "trace.server.started", payload: { version: "1", system_trace_id: newTrace().traceId, stack: null, ...payload } },
+);
 
 describe("group commit", () => {
   test("commits that arrive together share transactions, keep their order and their outcomes", async () => {
@@ -41,30 +43,33 @@ describe("group commit", () => {
     const outcomes = await Promise.all(wishes.map((wish) => codeOf(ledger.commit(wish))));
     expect(outcomes).toEqual(wishes.map((_, index) => (index % 10 === 3 ? "CLAIM_LOST" : "ok")));
     expect(batches).toEqual([128, 128, 44]);
-    const messages = (await store.listEvents({ traceId: trace.traceId, afterSequence: 0, limit: 500 })).map((event) => (JSON.parse(event.body) as TraceEvent).payload["message"]);
+    const messages = (await store.listEvents({ traceId: trace.traceId, afterSequence: 0, limit: 500 })).map(
+      (event) => (JSON.parse(event.body) as TraceEvent).payload["message"],
+    );
     expect(messages).toEqual(wishes.map((_, index) => String(index)).filter((text) => Number(text) % 10 !== 3));
     expect(await expectWhole(store)).toBe(271);
   });
 
   test("between two transactions the event loop gets its turn", async () => {
     const { ledger, batches } = openCounted();
-    let turns = 0;
-    const ticker = setInterval(() => (turns += 1), 0);
-    let isDone = false;
+    const loop = { turns: 0 };
+    const ticker = setInterval(() => (loop.turns += 1), 0);
+    // Ends only when the timer got its turn while these three never stopped writing.
     const chain = async () => {
-      for (let index = 0; index < 200 || turns < 2; index += 1) await ledger.commit(opening());
-      isDone = true;
+      while (loop.turns < 3) await ledger.commit(opening());
     };
     await Promise.all([chain(), chain(), chain()]);
     clearInterval(ticker);
-    expect(isDone).toBe(true);
     expect(Math.max(...batches)).toBe(3);
   });
 
   test("a commit larger than a transaction's bound goes alone", async () => {
     const { ledger, batches } = openCounted();
     const trace = newTrace();
-    const large = { ...opening(), ...{ events: Array.from({ length: limits.commitOperationsMax + 10 }, () => draftOf(trace)), opens: new Map([[trace.traceId, { subject: "execution" as const, subjectId: "x" }]]) } };
+    const large: LedgerCommit = {
+      events: Array.from({ length: limits.commitOperationsMax + 10 }, () => draftOf(trace)),
+      opens: new Map([[trace.traceId, { subject: "execution", subjectId: "x" }]]),
+    };
     await Promise.all([ledger.commit(opening()), ledger.commit(large), ledger.commit(opening())]);
     expect(batches).toEqual([1, 1, 1]);
   });
@@ -92,7 +97,11 @@ describe("group commit", () => {
     const { store, ledger } = openCounted();
     const trace = await openTrace(store);
     const heard: string[] = [];
-    const off = ledger.listen(({ events, logs, external }) => heard.push(...events.map((event) => String(event.seq)), ...logs.map((line) => line.message), ...(external ? ["external"] : [])));
+    const off = ledger.listen(
+      ({ events, logs, external }) => heard.push(
+        ...events.map((event) => String(event.seq)), ...logs.map((line) => line.message), ...(external ? ["external"] : []),
+      ),
+    );
     void ledger.commit({ events: [draftOf(trace)], logs: [logOf(trace, { message: "log" })] });
     void ledger.commit({ events: [draftOf(trace)], fence: { resource: "none", owner: "me", version: 1 } }).catch(() => undefined);
     void ledger.commit({ events: [draftOf(trace)] });
@@ -106,9 +115,12 @@ describe("group commit", () => {
 
 describe("[CRA-1.03] [CRA-T03] what does not fit is not written", () => {
   const misfits: [string, Partial<EventDraft>][] = [
-    ["an unknown type", { type: "trace.never.declared" }], ["a payload without a member", { payload: { code: "X" } }], ["a payload member of another type", { payload: { code: 1, message: "x" } }],
-    ["an event id that is none", { eventId: "x" }], ["a span that is none", { spanId: 'a"b' }], ["a parent that is none", { parentSpanId: "" }], ["a session that is none", { sessionId: "s" }],
-    ["an actor without id", { actor: { type: "user", id: "" } }], ["a time that is none", { time: Number.NaN }], ["a time with fractions", { time: 1.5 }], ["a time beyond the year 9999", { time: 1e15 }],
+    ["an unknown type", { type: "trace.never.declared" }], ["a payload without a member", { payload: { code: "X" } }],
+    ["a payload member of another type", { payload: { code: 1, message: "x" } }],
+    ["an event id that is none", { eventId: "x" }], ["a span that is none", { spanId: 'a"b' }], ["a parent that is none", { parentSpanId: "" }],
+    ["a session that is none", { sessionId: "s" }],
+    ["an actor without id", { actor: { type: "user", id: "" } }], ["a time that is none", { time: Number.NaN }], ["a time with fractions", { time: 1.5 }],
+    ["a time beyond the year 9999", { time: 1e15 }],
   ];
   for (const [name, over] of misfits)
     test(name, async () => {
@@ -147,8 +159,10 @@ describe("blobs of payloads", () => {
 
   const large: [string, unknown][] = [
     ["one byte above the bound", ofBytes(limits.payloadValueBytesMax + 1)], ["many small values", Array.from({ length: 5000 }, (_, index) => index)],
-    ["short in characters, long in bytes", "\u4E2D".repeat(6000)], ["few characters that JSON writes long", "\u0001".repeat(2740)], ["long numbers", Array.from({ length: 700 }, () => -1.2345678901234567e-300)],
-    ["long keys", Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`${index}${"k".repeat(2000)}`, null]))], ["more than a row takes", { deep: { text: ofBytes(limits.blobRowBytesMax + 100) } }],
+    ["short in characters, long in bytes", "\u4E2D".repeat(6000)], ["few characters that JSON writes long", "\u0001".repeat(2740)],
+    ["long numbers", Array.from({ length: 700 }, () => -1.234567890123456e-300)],
+    ["long keys", Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`${index}${"k".repeat(2000)}`, null]))],
+    ["more than a row takes", { deep: { text: ofBytes(limits.blobRowBytesMax + 100) } }],
   ];
   for (const [name, value] of large)
     test(`${name}: stored beside the event, and put back`, async () => {
@@ -184,7 +198,9 @@ describe("blobs of payloads", () => {
     const { store } = openCounted();
     const sha256 = sha256Hex("right");
     const trace = await openTrace(store);
-    await store.commit([{ events: [draftOf(trace)], opens: new Map(), changes: [], blobs: [{ sha256, bytes: new TextEncoder().encode("wrong"), contentType: "text/plain" }] }]);
+    await store.commit(
+      [{ events: [draftOf(trace)], opens: new Map(), changes: [], blobs: [{ sha256, bytes: new TextEncoder().encode("wrong"), contentType: "text/plain" }] }],
+    );
     expect(await codeOf(readBlob(store, sha256))).toBe("PAYLOAD_DIGEST_MISMATCH");
     expect(await codeOf(readBlob(store, sha256Hex("none")))).toBe("BLOB_NOT_FOUND");
   });

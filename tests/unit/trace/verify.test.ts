@@ -210,8 +210,10 @@ describe("[CRA-X01] verification", () => {
   });
 
   const rows: [string, string, string][] = [
-    ["a changed row", "update executions set reason = 'X' where state = 'FAILED'", "executions"], ["a row too many", "insert into revisions values ('x', 1, '', null, 0, 'me')", "revisions"],
-    ["a missing row", "delete from task_runs where task = 'b'", "task_runs"], ["a changed key", "update api_keys set scopes = '[\"admin\"]' where name = 'ci'", "api_keys"],
+    ["a changed row", "update executions set reason = 'X' where state = 'FAILED'", "executions"],
+    ["a row too many", "insert into revisions values ('x', 1, '', null, 0, 'me')", "revisions"],
+    ["a missing row", "delete from task_runs where task = 'b'", "task_runs"],
+    ["a changed key", "update api_keys set scopes = '[\"admin\"]' where name = 'ci'", "api_keys"],
   ];
   for (const [name, sql, table] of rows)
     test(`of the state finds ${name}`, async () => {
@@ -273,7 +275,9 @@ describe("[CRA-X01] verification", () => {
       ...view,
       listEvents: async (selection: Parameters<typeof ours.listEvents>[0]) => {
         const page = await view.listEvents(selection);
-        await theirs.commit([{ events: [draftOf(trace)], opens: new Map(), changes: [{ table: "workflows", op: "update", key: { id: "hello" }, set: { name: "changed" } }] }]);
+        await theirs.commit(
+          [{ events: [draftOf(trace)], opens: new Map(), changes: [{ table: "workflows", op: "update", key: { id: "hello" }, set: { name: "changed" } }] }],
+        );
         return page;
       },
     });
