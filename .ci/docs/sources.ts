@@ -5,6 +5,7 @@ import { renderCli } from "./cli.ts";
 import { renderConfig } from "./config.ts";
 import { renderDiagnostics } from "./diagnostics.ts";
 import { renderErrors } from "./errors.ts";
+import { renderEvents } from "./events.ts";
 import { renderHttp } from "./http.ts";
 
 /** A file of the repository that is made from code. `render` gets the path of the repository. */
@@ -15,6 +16,7 @@ const schemas: Record<string, () => unknown> = { workflow: workflowJsonSchema };
 
 export const docsSources: readonly DocsSource[] = [
   { path: "docs/reference/errors.md", render: renderErrors },
+  { path: "docs/reference/events.md", render: renderEvents },
   { path: "docs/reference/diagnostics.md", render: renderDiagnostics },
   { path: "docs/reference/cli.md", render: renderCli },
   { path: "docs/reference/config.md", render: renderConfig },

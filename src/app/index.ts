@@ -1,4 +1,4 @@
 export * from "./app.ts";
 export * from "./facade.ts";
 export { openApp } from "./open.ts";
-export { systemClock, systemIds } from "./system.ts";
+export { osUserName, systemClock, systemIds } from "./system.ts";

@@ -1,11 +1,11 @@
 // `workflow run`: stores a file's text as a revision where needed, starts it in this process, and tells what happens.
 import { fail, type Json, type JsonObject } from "../base/index.ts";
-import { type Caller, type EventDraft, type Execution, principalText } from "../model/index.ts";
-import type { LogLine } from "../storage/index.ts";
+import { type Caller, type EventDraft, type Execution, principalText, type WorkflowDefinition } from "../model/index.ts";
+import type { LogLine, RowOf } from "../storage/index.ts";
 import { parseInputText } from "../workflow/index.ts";
 import type { OneShot, OneShotRequest, Progress } from "./app.ts";
 import type { AppContext } from "./context.ts";
-import { appliedPayload, checkSource, commitApplied, getExecution, requireWorkflow, storeRevision, submitRevision } from "./verbs/index.ts";
+import { appliedPayload, checkSource, commitApplied, getExecution, requireWorkflow, retryRaces, storeRevision, submitRevision } from "./verbs/index.ts";
 
 export async function runOneShot(context: AppContext, caller: Caller, request: OneShotRequest, keep: (executionId: string) => void): Promise<OneShot> {
   const target = "source" in request.from ? await storeFile(context, caller, request) : await findStored(context, request.from.workflow);
@@ -43,20 +43,30 @@ export async function runOneShot(context: AppContext, caller: Caller, request: O
 /** Keeps the text as a revision: current and unarmed when the id is new, beside the current one when it is another text. */
 async function storeFile(context: AppContext, caller: Caller, request: OneShotRequest): Promise<{ workflow: string; revision: number }> {
   if (!("source" in request.from)) throw fail("INTERNAL", "Cannot store a file: the request names a workflow");
-  const { source, file, folder } = request.from;
-  const { definition, warnings } = checkSource({ source, file, folder }, null);
+  const text = request.from;
+  const { definition, warnings } = checkSource(text, null);
   for (const warning of warnings) request.onNote(`${warning.file}:${warning.line}:${warning.column}: ${warning.code}: ${warning.message}`);
-  const row = await context.store.findWorkflow(definition.id);
-  const stored = await storeRevision(context, { id: definition.id, source, folder });
-  const isCurrent = row !== null && row.revision === stored.revision;
-  if (row !== null && !isCurrent)
-    request.onNote(`workflow "${definition.id}" is stored with another text: this run uses the file; \`run ${definition.id}\` keeps revision ${row.revision} until \`workflow apply\``);
-  if (stored.isNew) {
-    const state = { ...stored, folder, enabled: row === null ? definition.enabled : row.enabled === 1, current: row === null, armed: false, isNewWorkflow: row === null };
-    await commitApplied(context, caller, { payload: appliedPayload(definition, state), stored, source });
-  }
+  const { row, stored } = await retryRaces(() => storeText(context, caller, { definition, source: text.source, folder: text.folder }));
+  if (row !== null && row.revision !== stored.revision) request.onNote(describeOther(row, stored.sha256));
   context.engine.plans.keep(stored.sha256, definition);
   return { workflow: definition.id, revision: stored.revision };
+}
+
+async function storeText(context: AppContext, caller: Caller, text: { definition: WorkflowDefinition; source: string; folder: string | null }) {
+  const { definition, source, folder } = text;
+  const row = await context.store.findWorkflow(definition.id);
+  const stored = await storeRevision(context, { id: definition.id, source, folder });
+  if (stored.isNew || row === null) {
+    const enabled = row === null ? definition.enabled : row.enabled === 1;
+    const state = { ...stored, folder, enabled, current: row === null, armed: false, isNewWorkflow: row === null };
+    await commitApplied(context, caller, { payload: appliedPayload(definition, state), stored, source });
+  }
+  return { row, stored };
+}
+
+function describeOther(row: RowOf<"workflows">, sha256: string): string {
+  const how = row.sha256 === sha256 ? "from another folder" : "with another text";
+  return `workflow "${row.id}" is stored ${how}: this run uses the file; \`run ${row.id}\` keeps revision ${row.revision} until \`workflow apply\``;
 }
 
 async function findStored(context: AppContext, id: string): Promise<{ workflow: string; revision: number }> {

@@ -234,7 +234,7 @@ export class Engine {
     this.#places.close();
     if (this.#timer !== null) timers.clear(this.#timer);
     const until = clock.now() + drainMs;
-    while (this.#busy() > 0 && clock.now() < until) await this.#pause(Math.min(50, drainMs));
+    while (this.#isBusy() && clock.now() < until) await this.#pause(Math.min(50, drainMs));
     await Promise.all([this.#looking, ...this.#taking.values()]);
     const runners = [...this.#runners.values()];
     await Promise.all(runners.map((runner) => runner.abandon(fail("NOT_READY", "The process stopped before the execution ended"))));
@@ -242,10 +242,8 @@ export class Engine {
     await store.releaseClaims(runners.map((runner) => runner.fence).filter((fence) => fence !== null));
   }
 
-  #busy(): number {
-    let attempts = 0;
-    for (const runner of this.#runners.values()) attempts += runner.attempts;
-    return attempts;
+  #isBusy(): boolean {
+    return [...this.#runners.values()].some((runner) => runner.isBusy);
   }
 
   #pause(ms: number): Promise<void> {

@@ -133,7 +133,7 @@ function noteStop(machine: Machine, payload: JsonObject): void {
 }
 
 /** Whether the execution, as far as it got, is a failed one: its onFailure tasks then run. */
-export function hasFailed(machine: Machine): boolean {
+function hasFailed(machine: Machine): boolean {
   return machine.stop === null ? machine.failure !== null : machine.stop.reason === "TIMEOUT";
 }
 
@@ -143,7 +143,7 @@ function after(machine: Machine, phase: Phase): Phase {
 }
 
 /** Begins a phase: a stop has hit what it was for, and the tasks without open needs become ready. */
-export function enterPhase(machine: Machine, phase: Phase, at: number): void {
+function enterPhase(machine: Machine, phase: Phase, at: number): void {
   machine.phase = phase;
   machine.phaseStartedAt = at;
   if (machine.stop !== null) machine.stop.active = false;

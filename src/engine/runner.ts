@@ -82,6 +82,11 @@ export class Runner {
     return this.#attempts.size;
   }
 
+  /** Whether a process of it runs, or something that happened is not durable yet. */
+  get isBusy(): boolean {
+    return this.attempts > 0 || this.#isBusy || this.#inbox.length > 0;
+  }
+
   /** Resolves when the end is durable. Rejects with CLAIM_LOST or STORE_UNAVAILABLE when this process gave the execution up. */
   get ended(): Promise<void> {
     return this.#ended.promise;

@@ -2,12 +2,14 @@
 import { isObject, type Json, limits } from "../base/index.ts";
 import type { LogLevel } from "../storage/index.ts";
 
+const encoder = new TextEncoder();
+/** Where pieces are measured; what is in it is of no use to anyone. */
+const room = new Uint8Array(limits.logLineBytesMax);
+
 /** Calls `onLine` for every complete line of the chunks, and for the rest at `end`. */
 export class LineSplitter {
   readonly #onLine: (line: string) => void;
   readonly #decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
-  readonly #encoder = new TextEncoder();
-  readonly #room = new Uint8Array(limits.logLineBytesMax);
   #rest = "";
 
   constructor(onLine: (line: string) => void) {
@@ -44,7 +46,7 @@ export class LineSplitter {
 
   /** The longest start that fits, never half a character; returns what is left. */
   #givePiece(text: string): string {
-    const { read } = this.#encoder.encodeInto(text, this.#room);
+    const { read } = encoder.encodeInto(text, room);
     this.#onLine(text.slice(0, read));
     return text.slice(read);
   }

@@ -110,7 +110,8 @@ export interface WorkflowStore {
     selection: { enabled?: boolean; label?: { name: string; value: string | null }; afterId?: string; limit: number },
   ): Promise<RowOf<"workflows">[]>;
   findRevision(workflow: string, revision: number): Promise<RowOf<"revisions"> | null>;
-  findRevisionBySha(workflow: string, sha256: string): Promise<RowOf<"revisions"> | null>;
+  /** The newest revision of this text from this folder. */
+  findRevisionBySha(text: { workflow: string; sha256: string; folder: string | null }): Promise<RowOf<"revisions"> | null>;
   /** Newest first. */
   listRevisions(selection: { workflow: string; beforeRevision?: number; limit: number }): Promise<RowOf<"revisions">[]>;
 }

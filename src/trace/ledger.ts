@@ -131,10 +131,10 @@ function prepare(wish: LedgerCommit): CommitRequest {
   const blobs: Blob[] = [...(wish.blobs ?? [])];
   const changes: RowChange[] = [];
   const events = wish.events.map((draft) => {
-    const whole = toStorable(draft);
-    checkDraft(whole);
+    const storable = toStorable(draft);
+    checkDraft(storable.draft);
     // Folded as it is stored, so that folding again gives the same rows.
-    const event = externalise(whole, blobs);
+    const event = externalise(storable, blobs);
     changes.push(...definitionOf(event.type).project(event));
     return event;
   });

@@ -3,39 +3,64 @@ import { canonicalJson, fail, isObject, type Json, type JsonObject, limits, sha2
 import type { EventDraft } from "../model/index.ts";
 import type { Blob, Store } from "../storage/index.ts";
 
+/** A draft that is I-JSON, and a bound of its payload's size. */
+export type Storable = { draft: EventDraft; units: number };
+
 /** Only I-JSON is hashed. Nearly all payloads are: those are looked at, not copied. @throws OUTPUT_INVALID */
-export function toStorable(draft: EventDraft): EventDraft {
-  if (isIJson(draft.payload) && draft.actor.id.isWellFormed()) return draft;
-  return { ...draft, actor: { ...draft.actor, id: draft.actor.id.toWellFormed() }, payload: toIJson(draft.payload) as JsonObject };
+export function toStorable(draft: EventDraft): Storable {
+  const units = unitsOf(draft.payload, 0);
+  if (units !== notIJson && draft.actor.id.isWellFormed()) return { draft, units };
+  const payload = toIJson(draft.payload) as JsonObject;
+  return { draft: { ...draft, actor: { ...draft.actor, id: draft.actor.id.toWellFormed() }, payload }, units: unitsOf(payload, 0) };
 }
 
-function isIJson(value: unknown, depth = 0): boolean {
+const notIJson = Number.POSITIVE_INFINITY;
+/** What a number, a literal, or the signs around any value cost at most. */
+const valueUnits = 8;
+
+/** An upper bound of a value's canonical text, in units of six bytes, which is what JSON takes at most for one of UTF-16. */
+function unitsOf(value: unknown, depth: number): number {
   switch (typeof value) {
     case "string":
-      return value.isWellFormed();
+      return value.isWellFormed() ? valueUnits + value.length : notIJson;
     case "number":
-      return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
+      return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value)) ? valueUnits : notIJson;
     case "boolean":
-      return true;
+      return valueUnits;
     case "object":
-      break;
+      return value === null ? valueUnits : depth > depthMax ? notIJson : unitsWithin(value, depth + 1);
     default:
-      return false;
+      return notIJson;
   }
-  if (value === null) return true;
-  if (depth > 100) return false;
-  if (Array.isArray(value)) return value.every((item) => isIJson(item, depth + 1));
-  for (const [key, member] of Object.entries(value)) if (!key.isWellFormed() || (member !== undefined && !isIJson(member, depth + 1))) return false;
-  return true;
 }
 
+/** Deeper ones go through the full check, which has the true bound. */
+const depthMax = 100;
+
+function unitsWithin(value: object, depth: number): number {
+  let units = valueUnits;
+  if (Array.isArray(value)) for (const item of value) units += unitsOf(item, depth);
+  else
+    for (const key of Object.keys(value)) {
+      const member = (value as Record<string, unknown>)[key];
+      if (member !== undefined) units += key.isWellFormed() ? key.length + unitsOf(member, depth) : notIJson;
+    }
+  return units;
+}
+
+/** A text of so many units at most is small without being measured. */
+const surelySmallMax = Math.floor(limits.payloadValueBytesMax / 6);
+
 /** Moves large members of the payload into blobs; the payload then holds `{"$artifact": sha256}`. */
-export function externalise(draft: EventDraft, blobs: Blob[]): EventDraft {
+export function externalise({ draft, units }: Storable, blobs: Blob[]): EventDraft {
   let out: EventDraft | null = null;
-  for (const [name, value] of Object.entries(draft.payload)) {
+  for (const name of Object.keys(draft.payload)) {
+    const value = draft.payload[name];
     // A value that merely looks like a reference becomes one to itself, so that what is read back is what was written.
-    const text = mayBeLarge(value) || artifactOf(value) !== null ? canonicalJson(value) : "";
-    if (artifactOf(value) === null && Buffer.byteLength(text) <= limits.payloadValueBytesMax) continue;
+    const isReference = artifactOf(value) !== null;
+    if (value === undefined || (!isReference && (units <= surelySmallMax || unitsOf(value, 1) <= surelySmallMax))) continue;
+    const text = canonicalJson(value);
+    if (!isReference && Buffer.byteLength(text) <= limits.payloadValueBytesMax) continue;
     const sha256 = sha256Hex(text);
     blobs.push({ sha256, bytes: new TextEncoder().encode(text), contentType: "application/json" });
     out ??= { ...draft, payload: { ...draft.payload }, artifacts: [...(draft.artifacts ?? [])] };
@@ -43,23 +68,6 @@ export function externalise(draft: EventDraft, blobs: Blob[]): EventDraft {
     out.artifacts?.push({ name, uri: `artifact:${sha256}`, sha256, content_type: "application/json" });
   }
   return out ?? draft;
-}
-
-/** UTF-16 units of a text that cannot take more bytes than a value may have: JSON takes at most six for one. */
-const surelySmallMax = Math.floor(limits.payloadValueBytesMax / 6);
-
-/** A cheap look before the exact measure: most payload members are a few bytes. */
-function mayBeLarge(value: Json | undefined, budget = { left: surelySmallMax }): boolean {
-  if (typeof value === "string") budget.left -= value.length;
-  else if (Array.isArray(value)) for (const item of value) if (mayBeLarge(item, budget)) return true;
-  budget.left -= 8;
-  if (isObject(value)) {
-    for (const [key, member] of Object.entries(value)) {
-      budget.left -= key.length;
-      if (mayBeLarge(member as Json, budget)) return true;
-    }
-  }
-  return budget.left < 0;
 }
 
 /** Puts the values of `{"$artifact": sha256}` members back. @throws BLOB_NOT_FOUND, PAYLOAD_DIGEST_MISMATCH */

@@ -100,8 +100,8 @@ function workflowCases(open: OpenStore): void {
       await store.apply(rows.map((row) => ({ table: "revisions", op: "insert", row })));
       expect((await store.findRevision("hello", 2))?.revision).toBe(2);
       expect(await store.findRevision("hello", 9)).toBeNull();
-      expect((await store.findRevisionBySha("hello", "1".repeat(64)))?.revision).toBe(3);
-      expect(await store.findRevisionBySha("other", "1".repeat(64))).toBeNull();
+      expect((await store.findRevisionBySha({ workflow: "hello", sha256: "1".repeat(64), folder: null }))?.revision).toBe(3);
+      expect(await store.findRevisionBySha({ workflow: "other", sha256: "1".repeat(64), folder: null })).toBeNull();
       expect((await store.listRevisions({ workflow: "hello", limit: 2 })).map((row) => row.revision)).toEqual([3, 2]);
       expect((await store.listRevisions({ workflow: "hello", beforeRevision: 2, limit: 2 })).map((row) => row.revision)).toEqual([1]);
     });

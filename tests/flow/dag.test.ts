@@ -61,7 +61,8 @@ test("a chain of 1,000 engine actions needs no process and goes on by itself bey
   const { world, process } = await open();
   const commits: number[] = [];
   process.ledger.listen((news) => void commits.push(news.events.length));
-  const tasks = Array.from({ length: 1000 }, (_, index): JsonObject => ({ id: `t${index}`, type: "core/value.set", needs: index === 0 ? [] : [`t${index - 1}`] }));
+  const needs = (index: number) => (index === 0 ? [] : [`t${index - 1}`]);
+  const tasks = Array.from({ length: 1000 }, (_, index): JsonObject => ({ id: `t${index}`, type: "core/value.set", needs: needs(index) }));
   const id = await world.submit(process, await world.apply({ id: "engine-chain", tasks }));
   await world.time.settle();
   expect((await world.execution(id)).state).toBe("SUCCESS");
@@ -150,7 +151,10 @@ test("slots come back from executions that fail, are cancelled or are given up",
 });
 
 test("a retry that is due while no slot is free waits for one without spinning", async () => {
-  const scriptOf = ({ task, attempt }: TaskCall): Script => (task === "flaky" && attempt === 1 ? { ms: 10, outcome: failing() } : taking(task === "long" ? 5000 : 10));
+  const scriptOf = ({ task, attempt }: TaskCall): Script => {
+    if (task === "flaky" && attempt === 1) return { ms: 10, outcome: failing() };
+    return taking(task === "long" ? 5000 : 10);
+  };
   const { world, process } = await open(scriptOf, { executions: 10, tasks: 1 });
   const flaky = await world.submit(process, await world.apply({ id: "flaky", tasks: [run("flaky", [], { retry: { max: 2, delay: "100ms" } })] }));
   await world.time.advance(50);

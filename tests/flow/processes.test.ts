@@ -132,7 +132,8 @@ test("submits that the store refuses take no slot and no place with them", async
 test("a cancel from another process reaches the owner, and its command goes with the events that answer it", async () => {
   const { world, process } = await open({ scriptOf: () => endless });
   const other = await start(world);
-  const id = await world.submit(process, await world.apply({ id: "long", tasks: [run("a"), run("b", ["a"])], finally: [{ id: "tidy", type: "core/value.set" }] }));
+  const tidy = { id: "tidy", type: "core/value.set" };
+  const id = await world.submit(process, await world.apply({ id: "long", tasks: [run("a"), run("b", ["a"])], finally: [tidy] }));
   const answer = await world.pump(other.engine.cancel(id, caller));
   expect(answer).toEqual({ already: false, state: "RUNNING" });
   expect((await world.store.listCommands(id)).length).toBe(1);

@@ -18,7 +18,7 @@ export async function checkAcknowledged(world: World, acknowledged: readonly Com
   const stored = new Map<number, StoredEvent>();
   for (const event of await world.store.listEvents({ limit: 1_000_000 })) stored.set(event.seq, event);
   check(stored.size === (await world.store.lastSeq()), "seq has gaps");
-  for (const event of acknowledged) check(stored.get(event.seq)?.hash === event.hash, `acknowledged event ${event.seq} ${event.draft.type} is not what was stored`);
+  for (const { seq, hash, draft } of acknowledged) check(stored.get(seq)?.hash === hash, `acknowledged event ${seq} ${draft.type} is not what was stored`);
 }
 
 /** The history of one execution is one that the rules of the engine allow. */

@@ -181,7 +181,8 @@ class Simulation {
     this.#expect(!this.#attempts.has(name), `${name} is started twice`);
     this.#attempts.add(name);
     const own = this.#disk.written.filter(({ draft }) => draft.traceId === call.executionId);
-    const started = own.find(({ draft }) => draft.type === "trace.task.started" && draft.payload["task"] === call.task && draft.payload["attempt"] === call.attempt);
+    const starts = own.filter(({ draft }) => draft.type === "trace.task.started" && draft.payload["task"] === call.task);
+    const started = starts.find(({ draft }) => draft.payload["attempt"] === call.attempt);
     this.#expect(started !== undefined, `${name} is started before that is durable`);
     for (const { call: other, owner: otherOwner } of this.#world.stage.live.values()) {
       const isSame = other.executionId === call.executionId && other.task === call.task;
@@ -190,7 +191,8 @@ class Simulation {
       if (isSame) this.#expect(this.#disk.freezes > 0 && own.some(({ draft }) => draft.type === "trace.task.lost"), `${name} runs beside one that is not lost`);
     }
     for (const need of this.#needsOf(call)) {
-      const isOver = own.some(({ draft }) => draft.payload["task"] === need && /succeeded|failed|skipped|cancelled/.test(draft.type) && draft.payload["will_retry"] !== true);
+      const isEnd = /succeeded|failed|skipped|cancelled/;
+      const isOver = own.some(({ draft: { type, payload } }) => payload["task"] === need && isEnd.test(type) && payload["will_retry"] !== true);
       this.#expect(isOver, `${name} is started before the end of ${need} is durable`);
     }
   }

@@ -1,5 +1,5 @@
 // Verbs on executions: start, list, show, cancel, wait.
-import { canonicalJson, fail, isCoded, isUuid, isUuidV7, type JsonObject, limits, sha256Hex, toIso } from "../../base/index.ts";
+import { canonicalJson, fail, isCoded, isUuid, isUuidV7, type JsonObject, limits, sha256Hex, toErrorBody, toIJson, toIso } from "../../base/index.ts";
 import {
   type Caller, type Execution, type ExecutionItem, type ExecutionList, executionStates, isTerminal, principalText, type Started, type TaskRun, type TaskRunList, taskStates,
   type TraceEvent,
@@ -15,9 +15,10 @@ import { requireWorkflow } from "./workflows.ts";
 
 const idempotencyMs = 24 * 3_600_000;
 
-export async function startExecution(context: AppContext, caller: Caller, request: StartRequest): Promise<StartAnswer> {
-  const bodyDigest = sha256Hex(canonicalJson({ workflow: request.workflow, inputs: request.inputs, labels: request.labels ?? {}, executionId: request.executionId ?? null, revision: request.revision ?? null }));
-  const before = await findFirstAnswer(context, caller, request.idempotencyKey, bodyDigest);
+export async function startExecution(context: AppContext, caller: Caller, wish: StartRequest): Promise<StartAnswer> {
+  const request = { ...wish, inputs: storableInputs(wish) };
+  const bodyDigest = request.idempotencyKey === undefined ? "" : digestOf(request);
+  const before = await findFirstAnswer(context, caller, request, bodyDigest);
   if (before !== null) return before;
   if (request.idempotencyKey !== undefined) await context.store.sweepIdempotency(context.clock.now());
   const executionId = checkNewId(context, request.executionId);
@@ -28,10 +29,24 @@ export async function startExecution(context: AppContext, caller: Caller, reques
     return { started: execution === null ? started : { executionId, state: execution.execution.state }, execution };
   } catch (cause) {
     // The same key may have come twice at the same moment: the other call's answer then holds.
-    const raced = isCoded(cause, "ALREADY_EXISTS") ? await findFirstAnswer(context, caller, request.idempotencyKey, bodyDigest) : null;
+    const raced = isCoded(cause, "ALREADY_EXISTS") ? await findFirstAnswer(context, caller, request, bodyDigest) : null;
     if (raced !== null) return raced;
     throw cause;
   }
+}
+
+/** @throws INPUT_INVALID for what is not I-JSON: it came from outside, and nothing of it may reach a hash */
+function storableInputs(request: StartRequest): JsonObject {
+  try {
+    return toIJson(request.inputs) as JsonObject;
+  } catch (cause) {
+    throw fail("INPUT_INVALID", `Cannot start "${request.workflow}": ${toErrorBody(cause).message}`, { cause });
+  }
+}
+
+function digestOf(request: StartRequest): string {
+  const { workflow, inputs, labels = {}, executionId = null, revision = null } = request;
+  return sha256Hex(canonicalJson(toIJson({ workflow, inputs, labels, executionId, revision })));
 }
 
 function checkNewId(context: AppContext, id: string | undefined): string {
@@ -85,15 +100,17 @@ function idempotencyScope(caller: Caller): string {
   return `start ${principalText(caller.principal)}`;
 }
 
-async function findFirstAnswer(context: AppContext, caller: Caller, key: string | undefined, bodyDigest: string): Promise<StartAnswer | null> {
+async function findFirstAnswer(context: AppContext, caller: Caller, request: StartRequest, bodyDigest: string): Promise<StartAnswer | null> {
+  const { idempotencyKey: key, waitMs } = request;
   if (key === undefined) return null;
   const row = await context.store.findIdempotent(idempotencyScope(caller), key, context.clock.now());
   if (row === null) return null;
   if (row.body_sha256 !== bodyDigest) throw fail("IDEMPOTENCY_MISMATCH", `Cannot use the idempotency key "${key}" again: it was used with another body`);
   const { executionId } = JSON.parse(row.result) as { executionId: string };
-  const execution = await context.store.findExecution(executionId);
-  const started = { executionId, state: execution?.state ?? ("PENDING" as const) };
-  return { started, execution: execution !== null && isTerminal(execution.state) ? await readExecution(context, execution, []) : null };
+  // A repeat that waits gets the end, as the first would have; one that does not gets what the first got.
+  const execution = waitMs === undefined ? null : await waitForEnd(context, executionId, waitMs);
+  const state = execution?.execution.state ?? (await context.store.findExecution(executionId))?.state ?? "PENDING";
+  return { started: { executionId, state }, execution };
 }
 
 function idempotencyChanges(context: AppContext, caller: Caller, at: { key: string | undefined; bodyDigest: string; executionId: string }): RowChange[] {

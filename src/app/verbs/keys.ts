@@ -1,5 +1,5 @@
 // Verbs on API keys: create (the key is shown once), list, revoke.
-import { fail, type Json, sha256Hex, toIso, toIsoOrNull } from "../../base/index.ts";
+import { fail, type Json, parseTime, sha256Hex, toIso, toIsoOrNull } from "../../base/index.ts";
 import { checkKeyWish, formatKey, principalOf } from "../../access/index.ts";
 import type { Caller, CreatedKey, Key, KeyList } from "../../model/index.ts";
 import type { RowOf } from "../../storage/index.ts";
@@ -9,8 +9,8 @@ import type { NewKey, Page } from "../facade.ts";
 
 export async function createKey(context: AppContext, caller: Caller, wish: NewKey & { key?: string }): Promise<CreatedKey> {
   const now = context.clock.now();
-  const expiresAt = wish.expiresAt ?? null;
-  checkKeyWish({ ...wish, expiresAt }, caller, now);
+  checkKeyWish({ ...wish, expiresAt: wish.expiresAt ?? null }, caller, now);
+  const expiresAt = wish.expiresAt === undefined ? null : toIsoOrNull(parseTime(wish.expiresAt));
   const key = wish.key ?? formatKey(crypto.getRandomValues(new Uint8Array(32)));
   const id = context.ids.next();
   const payload = {

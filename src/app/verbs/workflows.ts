@@ -1,7 +1,7 @@
 // Verbs on workflows: apply, list, show, switch, delete.
 import { fail, isCoded, type JsonObject, limits, sha256Hex, toIso } from "../../base/index.ts";
 import {
-  type Applied, type Caller, type Diagnostic, findCoreAction, hasErrors, type RevisionDetail, type RevisionList, type Validation, type Workflow,
+  type Applied, type Caller, type Diagnostic, findCoreAction, hasErrors, principalText, type RevisionDetail, type RevisionList, type Validation, type Workflow,
   type WorkflowDefinition, type WorkflowItem, type WorkflowList,
 } from "../../model/index.ts";
 import type { RowOf } from "../../storage/index.ts";
@@ -72,13 +72,7 @@ export function validateWorkflow(request: { source: string; file: string; hasFol
 /** Stores a revision and makes it current. Concurrent applies of one workflow are tried again on what the other left. */
 export async function applyWorkflow(context: AppContext, caller: Caller, request: ApplyRequest): Promise<{ created: boolean; applied: Applied }> {
   const { definition, warnings } = checkSource(request, request.id);
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await applyOnce(context, caller, { request, definition, warnings });
-    } catch (cause) {
-      if (attempt >= 5 || !(isCoded(cause, "ALREADY_EXISTS") || isCoded(cause, "FOLD_FAILED"))) throw cause;
-    }
-  }
+  return retryRaces(() => applyOnce(context, caller, { request, definition, warnings }));
 }
 
 /** Parses for apply and run. @throws WORKFLOW_INVALID with all diagnostics, TOO_LARGE */
@@ -97,18 +91,20 @@ type ApplyWork = { request: ApplyRequest; definition: WorkflowDefinition; warnin
 async function applyOnce(context: AppContext, caller: Caller, work: ApplyWork): Promise<{ created: boolean; applied: Applied }> {
   const { request, definition, warnings } = work;
   const row = await context.store.findWorkflow(request.id);
-  const stored = await storeRevision(context, { id: request.id, source: request.source, folder: request.folder });
-  const changed = row === null || row.sha256 !== stored.sha256 || row.folder !== request.folder;
+  // A text that comes without a folder keeps the one it is stored with: same bytes make no revision.
+  const folder = request.folder ?? (row?.sha256 === sha256Hex(request.source) ? row.folder : null);
+  const stored = await storeRevision(context, { id: request.id, source: request.source, folder });
+  const changed = row === null || row.sha256 !== stored.sha256 || row.folder !== folder;
   const wanted = request.enabled ?? (changed ? definition.enabled : row.enabled === 1);
   const isSame = row !== null && !changed && row.armed === 1 && (row.enabled === 1) === wanted;
   const now = context.clock.now();
   if (!isSame && request.dryRun !== true) {
-    const payload = appliedPayload(definition, { ...stored, folder: request.folder, enabled: wanted, current: true, armed: true, isNewWorkflow: row === null });
+    const payload = appliedPayload(definition, { ...stored, folder, enabled: wanted, current: true, armed: true, isNewWorkflow: row === null });
     await commitApplied(context, caller, { payload, stored, source: request.source });
   }
   const head = {
     id: request.id, name: definition.name, description: definition.description, labels: JSON.stringify(definition.labels), enabled: wanted ? 1 : 0, armed: 1,
-    revision: isSame ? row.revision : stored.revision, sha256: stored.sha256, folder: request.folder, created_at: row?.created_at ?? now, updated_at: isSame ? row.updated_at : now,
+    revision: isSame ? row.revision : stored.revision, sha256: stored.sha256, folder, created_at: row?.created_at ?? now, updated_at: isSame ? row.updated_at : now,
   };
   if (request.dryRun !== true) context.engine.plans.keep(stored.sha256, definition);
   const current = request.dryRun === true ? head : ((await context.store.findWorkflow(request.id)) ?? head);
@@ -117,14 +113,27 @@ async function applyOnce(context: AppContext, caller: Caller, work: ApplyWork): 
 
 export type StoredRevision = { sha256: string; revision: number; isNew: boolean };
 
-/** Finds the revision of a text, or the number it gets. A folder of its own makes the same text another revision. */
+/** Finds the revision of a text, or the number it gets. From another folder the same text is another revision: relative paths in it mean others. */
 export async function storeRevision(context: AppContext, text: { id: string; source: string; folder: string | null }): Promise<StoredRevision> {
   const sha256 = sha256Hex(text.source);
-  const same = await context.store.findRevisionBySha(text.id, sha256);
-  if (same !== null && same.folder === text.folder) return { sha256, revision: same.revision, isNew: false };
+  const same = await context.store.findRevisionBySha({ workflow: text.id, sha256, folder: text.folder });
+  if (same !== null) return { sha256, revision: same.revision, isNew: false };
   const [newest] = await context.store.listRevisions({ workflow: text.id, limit: 1 });
   return { sha256, revision: (newest?.revision ?? 0) + 1, isNew: true };
 }
+
+/** Tries again when another process stored a revision of the same workflow at the same moment. */
+export async function retryRaces<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (cause) {
+      if (attempt >= racesMax || !(isCoded(cause, "ALREADY_EXISTS") || isCoded(cause, "FOLD_FAILED"))) throw cause;
+    }
+  }
+}
+
+const racesMax = 50;
 
 export function appliedPayload(
   definition: WorkflowDefinition,
@@ -143,7 +152,7 @@ export async function commitApplied(context: AppContext, caller: Caller, what: {
   const artifacts = [{ name: "source", uri: `artifact:${sha256}`, sha256, content_type: contentType }];
   context.session.ensure();
   await context.ledger.commit({
-    events: [systemEvent(context, caller, { type: "trace.workflow.applied", payload: what.payload, artifacts })],
+    events: [systemEvent(context, caller, { type: "trace.workflow.applied", payload: { ...what.payload, by: principalText(caller.principal) }, artifacts })],
     opens: systemOpens(context),
     blobs: [{ sha256, bytes: new TextEncoder().encode(what.source), contentType }],
   });

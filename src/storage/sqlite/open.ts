@@ -107,8 +107,11 @@ function bindReads(db: Connection) {
     findRevision: later((workflow: string, revision: number) =>
       db.get<RowOf<"revisions">>("select * from revisions where workflow = ? and revision = ?", workflow, revision),
     ),
-    findRevisionBySha: later((workflow: string, sha256: string) =>
-      db.get<RowOf<"revisions">>("select * from revisions where workflow = ? and sha256 = ? order by revision desc limit 1", workflow, sha256),
+    findRevisionBySha: later((text: Parameters<Store["findRevisionBySha"]>[0]) =>
+      db.get<RowOf<"revisions">>(
+        "select * from revisions where workflow = ? and sha256 = ? and folder is ? order by revision desc limit 1",
+        text.workflow, text.sha256, text.folder,
+      ),
     ),
     listRevisions: later((selection: Parameters<Store["listRevisions"]>[0]) =>
       db.all<RowOf<"revisions">>(

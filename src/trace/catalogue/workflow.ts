@@ -29,6 +29,8 @@ export const workflowEvents = [
       name: NullableText,
       description: NullableText,
       labels: Type.Record(Type.String(), Type.String()),
+      /** The principal, as `user:alice`; an actor cannot tell a service from the runtime. */
+      by: Type.Optional(Type.String()),
     },
     project: (payload, event) => {
       const changes: RowChange[] = [];
@@ -36,7 +38,7 @@ export const workflowEvents = [
       if (payload.new_revision)
         changes.push(
           {
-            table: "revisions", op: "insert", row: { workflow, revision, sha256, folder, created_at: event.time, by: `${event.actor.type}:${event.actor.id}` },
+            table: "revisions", op: "insert", row: { workflow, revision, sha256, folder, created_at: event.time, by: payload.by ?? `${event.actor.type}:${event.actor.id}` },
           },
         );
       if (!payload.current) return changes;

@@ -50,8 +50,8 @@ describe("skips", () => {
   });
 
   test("a skipped task's output is null, and its state can be read", () => {
-    const tasks = [task("a", { if: "{{ false }}" }), task("b", { type: "core/value.set", needs: ["a"], if: "{{ always() }}", inputs: { of: "{{ tasks.a.output }}" } })];
-    const run = begin(tasks, { outputs: { state: "{{ tasks.a.state }}", of: "{{ tasks.b.output }}" } });
+    const reader = { type: "core/value.set", needs: ["a"], if: "{{ always() }}", inputs: { of: "{{ tasks.a.output }}" } };
+    const run = begin([task("a", { if: "{{ false }}" }), task("b", reader)], { outputs: { state: "{{ tasks.a.state }}", of: "{{ tasks.b.output }}" } });
     expect(run.machine.outputs).toEqual({ state: "SKIPPED", of: { of: null } });
   });
 

@@ -53,7 +53,7 @@ const around: Step[] = [
   applied(
     { revision: 2, sha256: hash("c"), new_revision: false, new_workflow: false, armed: true, folder: "/srv/hello", name: "Hello", labels: { team: "x" } },
   ),
-  applied({ workflow: "old", description: "To be deleted" }),
+  applied({ workflow: "old", description: "To be deleted", by: "user:alice" }),
   inSystem("workflow.disabled", { workflow: "hello" }),
   inSystem("workflow.enabled", { workflow: "hello" }),
   inSystem("workflow.deleted", { workflow: "old" }),

@@ -1,0 +1,121 @@
+// What a script says about itself, and the folders it stands in: parsing, and reading back what it may have planted.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseOutputFile, parseResultFrame } from "../../../src/plugins/script-output.ts";
+import { placeBelow, readBack, Workspaces } from "../../../src/plugins/workspace.ts";
+
+const code = (name: string) => expect.objectContaining({ code: name });
+
+describe("$WORKFLOW_OUTPUT", () => {
+  test("takes key=value lines as text, and JSON objects", () => {
+    expect(parseOutputFile('a=1\nb = x=y \r\n\n  \n{"c":[1],"a":2}\nd=')).toEqual({ a: 2, b: " x=y ", c: [1], d: "" });
+  });
+
+  test("names the line that is neither", () => {
+    for (const [text, line] of [["a=1\nnope", 2], ["=x", 1], ["\n{broken", 2], ["{}\n{}\n[1]", 3], ["{1}", 1]] as const)
+      expect(() => parseOutputFile(text)).toThrow(expect.objectContaining({ code: "PLUGIN_OUTPUT_INVALID", details: { line } }));
+  });
+
+  test("a member named __proto__ is data", () => {
+    for (const text of ["__proto__=x", '{"__proto__":"x"}']) {
+      const out = parseOutputFile(text);
+      expect(Object.keys(out)).toEqual(["__proto__"]);
+      expect(Object.getPrototypeOf(out)).toBe(Object.prototype);
+    }
+  });
+});
+
+describe("a result frame", () => {
+  test("gives an output or an error", () => {
+    expect(parseResultFrame('{"output":{"a":1}}')).toEqual({ output: { a: 1 } });
+    expect(parseResultFrame("{}")).toEqual({ output: {} });
+    const error = { code: "NO_LUCK", kind: "failed", message: "m", details: { x: 1 } };
+    expect(parseResultFrame('{"error":{"code":"NO_LUCK","message":"m","details":{"x":1},"retryable":true}}')).toEqual({ error, retryable: true } as never);
+  });
+
+  test("is refused when it is neither", () => {
+    for (const text of ["", "x", "[]", "null", '{"error":1}', '{"error":{"code":1,"message":"m"}}', '{"error":{"code":"A"}}'])
+      expect(() => parseResultFrame(text)).toThrow(code("PLUGIN_OUTPUT_INVALID"));
+  });
+});
+
+describe("folders", () => {
+  let root = "";
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "autokestra-workspace-"));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  test("each attempt has a fresh one of its own, private, and all leave with the execution", () => {
+    const workspaces = new Workspaces(root);
+    const first = workspaces.open("e", { task: "t", itemIndex: null, attempt: 1 });
+    const second = workspaces.open("e", { task: "t", itemIndex: null, attempt: 2 });
+    expect(first.workspace).toBe(second.workspace);
+    expect(first.workdir).not.toBe(second.workdir);
+    for (const folder of [first.workspace, first.workdir]) expect(statSync(folder).mode & 0o777).toBe(0o700);
+    writeFileSync(join(first.workdir, "left"), "x");
+    expect(existsSync(join(workspaces.open("e", { task: "t", itemIndex: null, attempt: 1 }).workdir, "left"))).toBe(false);
+    workspaces.closeAttempt(first);
+    expect([existsSync(first.workdir), existsSync(second.workdir)]).toEqual([false, true]);
+    workspaces.close("e");
+    expect(existsSync(first.workspace)).toBe(false);
+  });
+
+  test("removing them follows no link", () => {
+    const workspaces = new Workspaces(join(root, "work"));
+    const { workdir } = workspaces.open("e", { task: "t", itemIndex: null, attempt: 1 });
+    mkdirSync(join(root, "precious"));
+    writeFileSync(join(root, "precious", "file"), "x");
+    symlinkSync(join(root, "precious"), join(workdir, "link"));
+    mkdirSync(join(workdir, "shut"));
+    chmodSync(join(workdir, "shut"), 0o000);
+    workspaces.close("e");
+    expect(readFileSync(join(root, "precious", "file"), "utf8")).toBe("x");
+    expect(existsSync(workdir)).toBe(false);
+  });
+
+  test("one that is to be kept is not among those that may be swept", () => {
+    const workspaces = new Workspaces(root);
+    workspaces.open("swept", { task: "t", itemIndex: null, attempt: 1 });
+    workspaces.keep("kept");
+    workspaces.open("kept", { task: "t", itemIndex: null, attempt: 1 });
+    expect(workspaces.list()).toEqual(["swept"]);
+    expect(new Workspaces(join(root, "none")).list()).toEqual([]);
+  });
+
+  test("a workdir stays below the workspace", () => {
+    for (const inside of ["a", "a/b/c", "./a", "a/../b", "..a", "."]) {
+      const place = placeBelow(root, inside);
+      expect(`${place}/`.startsWith(`${root}/`)).toBe(true);
+      expect(statSync(place).isDirectory()).toBe(true);
+    }
+    for (const outside of ["..", "../x", "a/../../x", "/", "/etc", root]) expect(() => placeBelow(root, outside)).toThrow(code("TASK_INPUT_INVALID"));
+    expect(placeBelow(root, null)).toBe(root);
+  });
+
+  test("a workdir leads out through no link, and makes nothing where one leads", () => {
+    symlinkSync(tmpdir(), join(root, "out"));
+    symlinkSync("loop", join(root, "loop"));
+    symlinkSync("missing", join(root, "nowhere"));
+    mkdirSync(join(root, "real"));
+    symlinkSync("real", join(root, "within"));
+    for (const path of ["out", "out/autokestra-planted", "loop", "nowhere", "nowhere/x"])
+      expect(() => placeBelow(root, path)).toThrow(code("TASK_INPUT_INVALID"));
+    expect(existsSync(join(tmpdir(), "autokestra-planted"))).toBe(false);
+    expect(placeBelow(root, "within/deeper")).toBe(join(root, "real", "deeper"));
+  });
+
+  test("only a plain file of bounded size is read back", () => {
+    writeFileSync(join(root, "file"), "four");
+    writeFileSync(join(root, "empty"), "");
+    symlinkSync("file", join(root, "link"));
+    mkdirSync(join(root, "folder"));
+    symlinkSync(root, join(root, "self"));
+    expect(Buffer.from(readBack(root, "file", 4) ?? []).toString()).toBe("four");
+    for (const name of ["link", "folder", "empty", "missing"]) expect(readBack(root, name, 4)).toBeNull();
+    expect(readBack(join(root, "self"), "file", 4)).toBeNull();
+    expect(() => readBack(root, "file", 3)).toThrow(code("TOO_LARGE"));
+  });
+});
