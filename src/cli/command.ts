@@ -2,12 +2,13 @@
 // Parsing, help, completion and the reference pages are all made from this one description.
 import type { CliContext } from "./context.ts";
 
-export type OptionDefinition = { kind: "flag" | "text" | "list"; names: string; value: string; about: string };
+export type OptionDefinition = { kind: "flag" | "text" | "list" | "either"; names: string; value: string; about: string };
 export type ArgumentDefinition = { kind: "one" | "optional" | "some" | "any"; name: string };
 
 export type Flag = OptionDefinition & { kind: "flag" };
 export type Text = OptionDefinition & { kind: "text" };
 export type List = OptionDefinition & { kind: "list" };
+export type Either = OptionDefinition & { kind: "either" };
 
 /** A switch: false unless given. */
 export function flag(names: string, about: string): Flag {
@@ -24,6 +25,11 @@ export function list(names: string, value: string, about: string): List {
   return { kind: "list", names, value, about };
 }
 
+/** A switch that may carry a value: `--name`, or `--name=VALUE`. */
+export function either(names: string, value: string, about: string): Either {
+  return { kind: "either", names, value: `[=${value}]`, about };
+}
+
 export const one = (name: string) => ({ kind: "one", name }) as const;
 export const optional = (name: string) => ({ kind: "optional", name }) as const;
 /** One or more. */
@@ -31,7 +37,7 @@ export const some = (name: string) => ({ kind: "some", name }) as const;
 /** None or more. */
 export const any = (name: string) => ({ kind: "any", name }) as const;
 
-type OptionValue<D> = D extends { kind: "flag" } ? boolean : D extends { kind: "list" } ? string[] : string | null;
+type OptionValue<D> = D extends { kind: "flag" } ? boolean : D extends { kind: "either" } ? boolean | string : D extends { kind: "list" } ? string[] : string | null;
 type ArgumentValue<D> = D extends { kind: "one" } ? string : D extends { kind: "optional" } ? string | null : string[];
 type Values<O, A> = { [K in keyof O]: OptionValue<O[K]> } & { [K in keyof A]: ArgumentValue<A[K]> };
 
@@ -86,7 +92,7 @@ export const commonOptions = {
   apiKey: text("--api-key", "KEY", "Key for that server (AUTOKESTRA_API_KEY)"),
   config: text("-c,--config", "FILE", "Configuration file (AUTOKESTRA_CONFIG)"),
   data: text("--data", "DIR", "Data folder (AUTOKESTRA_HOME)"),
-  json: flag("--json", "Print the answer as one JSON document, errors too"),
+  json: flag("--json", "Print the answer as one JSON document; an error is the last line of stderr"),
   quiet: flag("--quiet", "Print no notes or progress on stderr"),
   verbose: flag("--verbose", "Say more on stderr"),
   noColor: flag("--no-color", "No colours (NO_COLOR)"),

@@ -1,7 +1,7 @@
 // Help as text: of the program, of a group of commands, of one command. All from the descriptions.
 import { version } from "../base/index.ts";
 import { type CommandSpec, commonOptions, type OptionDefinition, spellings } from "./command.ts";
-import { usageLine } from "./parse.ts";
+import { usageLine, valueOf } from "./parse.ts";
 import type { Style } from "./render/style.ts";
 import { padToWidth } from "./render/visible.ts";
 
@@ -17,7 +17,7 @@ function twoColumns(rows: readonly (readonly [string, string])[]): string[] {
 }
 
 const optionRow = (option: OptionDefinition): [string, string] => [
-  `${spellings(option).join(", ")}${option.kind === "flag" ? "" : ` ${option.value}`}`,
+  `${spellings(option).join(", ")}${valueOf(option)}`,
   `${option.about}${option.kind === "list" ? " (may be repeated)" : ""}`,
 ];
 

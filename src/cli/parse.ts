@@ -29,7 +29,7 @@ function buildParser(spec: CommandSpec, program: string): (input: string[]) => R
   const builder = new CliBuilder<CommandSpec>({ binaryName: program });
   const command = builder.command();
   for (const option of [...Object.values(spec.options), ...Object.values(commonOptions)])
-    command.addOption({ names: spellings(option), arity: option.kind === "flag" ? 0 : 1 });
+    command.addOption({ names: spellings(option), arity: hasValue(option) ? 1 : 0, allowBinding: option.kind !== "flag" });
   for (const { kind, name } of Object.values(spec.args)) {
     if (kind === "one" || kind === "optional") command.addPositional({ name, required: kind === "one" });
     else command.addRest({ name, required: kind === "some" ? 1 : 0 });
@@ -38,12 +38,15 @@ function buildParser(spec: CommandSpec, program: string): (input: string[]) => R
   return builder.compile().process;
 }
 
+const hasValue = ({ kind }: OptionDefinition) => kind === "text" || kind === "list";
+
 function readOptions(definitions: Readonly<Record<string, OptionDefinition>>, state: RunState): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(definitions).map(([key, definition]) => {
       const names = spellings(definition);
       const given = state.options.filter(({ name }) => names.includes(name)).map(({ value }): unknown => value);
       if (definition.kind === "list") return [key, given];
+      if (definition.kind === "either") return [key, given.at(-1) ?? false];
       return [key, definition.kind === "flag" ? given.at(-1) === true : (given.at(-1) ?? null)];
     }),
   );
@@ -76,8 +79,14 @@ function missingNames(spec: CommandSpec): string {
 function unknownOption(given: string, spec: CommandSpec, usage: string): CodedError {
   const name = given.split("=")[0] ?? given;
   const known = [...Object.values(spec.options), ...Object.values(commonOptions)].flatMap(spellings);
+  if (known.includes(name)) return fail("USAGE", `Cannot run "${spec.path}": option ${name} takes no value`, { hint: usage });
   const near = suggest(name, [...known, "--help"]);
   return fail("USAGE", `Cannot run "${spec.path}": unknown option "${name}"`, { hint: near === null ? usage : `Did you mean ${near}? ${usage}` });
+}
+
+/** What stands behind an option's name: ` VALUE`, `[=VALUE]` or nothing. */
+export function valueOf(option: OptionDefinition): string {
+  return hasValue(option) ? ` ${option.value}` : option.value;
 }
 
 /** `workflow run FILE|ID [--input k=v]…` */
@@ -85,7 +94,7 @@ export function usageLine(spec: CommandSpec, program: string): string {
   const args = Object.values(spec.args).map(({ kind, name }) => ({ one: name, optional: `[${name}]`, some: `${name}…`, any: `[${name}…]` })[kind]);
   const options = Object.values(spec.options).map((option) => {
     const name = spellings(option).at(-1) ?? "";
-    return option.kind === "flag" ? `[${name}]` : `[${name} ${option.value}]${option.kind === "list" ? "…" : ""}`;
+    return `[${name}${valueOf(option)}]${option.kind === "list" ? "…" : ""}`;
   });
   return [program, spec.path, ...args, ...options].join(" ");
 }

@@ -17,6 +17,8 @@ export function decideNext(machine: Machine, context: DecideContext): Decision {
   if (machine.state === "PENDING") return decidePending(machine, context);
   if (machine.stop?.active === true) return decideStop(machine, context);
   if (machine.phase === "end") return resumeOr(machine, context, decideEnd(machine, context));
+  const unrun = decideUnrun(machine, context);
+  if (unrun !== null) return resumeOr(machine, context, unrun);
   const due = dueRun(machine, context);
   if (due !== null) return resumeOr(machine, context, decideDue(machine, context, due));
   const ready = decideReady(machine, context);
@@ -52,6 +54,13 @@ function resumeOr(machine: Machine, context: DecideContext, decision: Decision):
 }
 
 /** The first run whose time has come and that can go on now: another attempt needs a slot. */
+/** Nothing failed, so the tasks of onFailure will not run: known before `finally` looks at them. */
+function decideUnrun(machine: Machine, context: DecideContext): Decision | null {
+  if (machine.phase !== "finally" || machine.unfinished.onFailure === 0) return null;
+  const unrun = [...machine.runs.values()].filter((run) => run.phase === "onFailure" && run.state === "PENDING");
+  return { ...nothing, events: unrun.map((run) => skipEvent(machine, context, run, "CONDITION_FALSE")) };
+}
+
 function dueRun(machine: Machine, context: DecideContext): TaskRunMachine | null {
   const now = context.clock.now();
   let first: TaskRunMachine | null = null;
@@ -66,7 +75,15 @@ function dueRun(machine: Machine, context: DecideContext): TaskRunMachine | null
 
 function decideDue(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
   if (run.reason === "RETRY_DELAY") return decideStart(machine, context, run);
+  if (run.timesOut) return { ...nothing, events: [timedOut(machine, context, run)] };
   return succeed(machine, context, run, { until: run.dueAt === null ? null : toIso(run.dueAt) });
+}
+
+function timedOut(machine: Machine, context: DecideContext, run: TaskRunMachine) {
+  const message = `The wait took longer than its timeout of ${run.task.definition.timeoutMs} ms`;
+  const error: ErrorBody = { code: "TASK_TIMEOUT", kind: "timeout", message };
+  const duration_ms = Math.max(0, context.clock.now() - (run.startedAt ?? context.clock.now()));
+  return failureEvent(machine, context, { run, error, retryable: true, ended: { duration_ms } });
 }
 
 function succeed(machine: Machine, context: DecideContext, run: TaskRunMachine, raw: Json): Decision {
@@ -164,11 +181,18 @@ function runInEngine(
     return event("trace.task.failed", { error: stored, will_retry: false, reason: reasonOf(error.code), duration_ms: 0 });
   };
   if (result.kind === "failed") return { ...nothing, events: [at.started, failed(result.error)] };
-  if (result.kind === "wait") return { ...nothing, events: [at.started, event("trace.task.waiting", { reason: "TIMER", until: result.until })] };
+  if (result.kind === "wait") return { ...nothing, events: [at.started, event("trace.task.waiting", waitPayload(run, result.until, context.clock.now()))] };
   const shaped = shapeOutput(machine, run, result.output);
   const events = [at.started, shaped.ok ? event("trace.task.succeeded", { output: shaped.output, duration_ms: 0 }) : failed(shaped.error)];
   const logs = result.log === undefined ? [] : [logLine(machine, run, { time: context.clock.now(), attempt, ...result.log })];
   return { ...nothing, events, logs };
+}
+
+/** Until the wait is over, or until the task's timeout where that comes first. */
+function waitPayload(run: TaskRunMachine, until: string, now: number): JsonObject {
+  const limit = run.task.definition.timeoutMs;
+  if (limit === undefined || now + limit >= Date.parse(until)) return { reason: "TIMER", until };
+  return { reason: "TIMER", until: toIso(now + limit), times_out: true };
 }
 
 /** Nothing runs or is ready, but something waits: the execution is WAITING, for the reason of its first waiting task run. */

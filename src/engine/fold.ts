@@ -63,6 +63,7 @@ function foldTask(machine: Machine, event: Folded): void {
     case "trace.task.waiting":
       move(machine, run, "WAITING", String(payload["reason"]));
       run.dueAt = timeOf(payload["until"]);
+      run.timesOut = payload["times_out"] === true;
       return;
     case "trace.task.lost":
       // Asked for in so many words, a lost attempt is not counted against `max`; once.
@@ -99,6 +100,7 @@ function move(machine: Machine, run: TaskRunMachine, state: TaskState, reason: s
   run.state = state;
   run.reason = reason;
   run.dueAt = null;
+  run.timesOut = false;
   if (state === "RUNNING") machine.running.add(id);
   if (state === "WAITING") machine.waiting.add(id);
   then?.();

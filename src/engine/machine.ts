@@ -15,6 +15,8 @@ export type TaskRunMachine = {
   startedAt: number | null;
   /** When a retry or a timer is due. */
   dueAt: number | null;
+  /** What is due is the end of the attempt's time, not what it waits for. */
+  timesOut: boolean;
   output: Json;
   error: ErrorBody | null;
   /** Needs that are not terminal yet. */
@@ -88,7 +90,7 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
     const { phase, needs } = task.definition;
     unfinished[phase ?? "main"] += 1;
     runs.set(id, {
-      task, phase, state: "PENDING", reason: null, attempt: 0, spanId: null, startedAt: null, dueAt: null, output: null, error: null,
+      task, phase, state: "PENDING", reason: null, attempt: 0, spanId: null, startedAt: null, dueAt: null, timesOut: false, output: null, error: null,
       remaining: new Set(needs).size, lostTries: 0,
     });
   }

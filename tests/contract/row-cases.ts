@@ -101,8 +101,13 @@ function workflowCases(open: OpenStore): void {
       expect((await store.findRevision("hello", 2))?.revision).toBe(2);
       expect(await store.findRevision("hello", 9)).toBeNull();
       expect((await store.findRevisionBySha({ workflow: "hello", sha256: "1".repeat(64), folder: null }))?.revision).toBe(3);
+      const moved = { ...revision(4, "1".repeat(64)), folder: "/srv" };
+      await store.apply([{ table: "revisions", op: "insert", row: moved }]);
+      expect((await store.findRevisionBySha({ workflow: "hello", sha256: "1".repeat(64), folder: "/srv" }))?.revision).toBe(4);
+      expect((await store.findRevisionBySha({ workflow: "hello", sha256: "1".repeat(64), folder: null }))?.revision).toBe(3);
+      expect(await store.findRevisionBySha({ workflow: "hello", sha256: "1".repeat(64), folder: "/x" })).toBeNull();
       expect(await store.findRevisionBySha({ workflow: "other", sha256: "1".repeat(64), folder: null })).toBeNull();
-      expect((await store.listRevisions({ workflow: "hello", limit: 2 })).map((row) => row.revision)).toEqual([3, 2]);
+      expect((await store.listRevisions({ workflow: "hello", limit: 2 })).map((row) => row.revision)).toEqual([4, 3]);
       expect((await store.listRevisions({ workflow: "hello", beforeRevision: 2, limit: 2 })).map((row) => row.revision)).toEqual([1]);
     });
   });

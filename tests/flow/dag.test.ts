@@ -1,6 +1,6 @@
 // Whole workflows on a real store with fake time: order, parallelism, sizes, limits and fairness.
 import { expect, test } from "bun:test";
-import type { JsonObject } from "../../src/base/index.ts";
+import { type JsonObject, limits } from "../../src/base/index.ts";
 import type { TaskCall } from "../../src/engine/index.ts";
 import { done, failing, type Script } from "./scripted-invoker.ts";
 import { type Process, World } from "./world.ts";
@@ -110,6 +110,18 @@ test("executions beyond the limit stay PENDING and begin in the order they came"
   expect(await states()).toEqual(["SUCCESS", "SUCCESS", "RUNNING", "RUNNING", "PENDING"]);
   for (const id of ids) expect((await world.end(id)).state).toBe("SUCCESS");
   expect(world.stage.started.map((call) => call.executionId)).toEqual(ids);
+});
+
+test("the line is bounded: one more than it holds is refused, and none of it is there", async () => {
+  const { world, process } = await open(() => ({ ...done, ms: null }), { executions: 1, tasks: 1 });
+  const target = await world.apply({ id: "one", tasks: [run("only")] });
+  const accepted = Promise.all(Array.from({ length: limits.queueMax + 1 }, () => process.engine.submit(world.request(target))));
+  await world.time.until(() => process.engine.live > limits.queueMax);
+  const request = world.request(target);
+  await expect(world.pump(process.engine.submit(request))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  expect(await world.store.findExecution(request.executionId)).toBeNull();
+  await world.pump(accepted);
+  expect(await world.store.countExecutions()).toEqual({ PENDING: limits.queueMax, RUNNING: 1 });
 });
 
 test("who waits gives its place away, and comes before new ones when its time has come", async () => {

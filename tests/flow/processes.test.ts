@@ -233,7 +233,8 @@ test("a process that lost its claim writes nothing more, not even a line of log,
   await world.time.until(async () => (await world.execution(id)).ended_at !== null);
   const before = await world.events(id);
   expect(before.map((event) => event.type)).toContain("trace.task.lost");
-  call?.onLine({ source: "stdout", level: "INFO", message: "from the dead", metadata: null });
+  // As many as are written at once, before anyone notices.
+  for (let count = 0; count < 250; count += 1) void call?.onLine({ source: "stdout", level: "INFO", message: "from the dead", metadata: null });
   await world.time.advance(60_000);
   expect(await world.events(id)).toEqual(before);
   const logs = await world.store.listLogs({ executionId: id, order: "asc", limit: 100 });
@@ -269,6 +270,54 @@ test("what a stop cuts off is lost, as after a crash", async () => {
   await start(world);
   await world.end(id);
   expect((await typesOf(world, id)).slice(3)).toEqual(["task.lost", "task.started", "task.succeeded", "execution.succeeded"]);
+});
+
+test("a stop that comes while a commit is under way starts nothing of it, and gives its claim back", async () => {
+  const world: World = new World({
+    wrap: (store, { owner }) => ({
+      ...store,
+      commit: async (requests) => {
+        await world.time.sleep(owner, 100);
+        return store.commit(requests);
+      },
+    }),
+  });
+  const slow = await start(world);
+  const request = world.request(await world.apply({ id: "one", tasks: [run("only", [], { retry: { max: 2 } })] }));
+  const submitting = slow.engine.submit(request).catch((cause: unknown) => cause);
+  await world.time.advance(50);
+  const stopping = slow.engine.stop(0);
+  await world.time.advance(1000);
+  await world.pump(stopping);
+  expect(await world.pump(submitting)).toMatchObject({ state: "RUNNING" });
+  expect(await typesOf(world, request.executionId)).toEqual(["execution.created", "execution.started", "task.started"]);
+  expect(world.stage.started).toEqual([]);
+  expect(await world.store.findClaims([`execution:${request.executionId}`])).toEqual([]);
+});
+
+test("what a cancel takes up and starts itself is not taken for lost", async () => {
+  const { world, process } = await open();
+  const tasks = [{ id: "nap", type: "core/wait.for", inputs: { duration: "1h" } }];
+  const id = await world.submit(process, await world.apply({ id: "nap", tasks, finally: [run("tidy", [], { onLost: "fail" })] }));
+  world.crash(process);
+  const other = world.launch();
+  await world.pump(other.engine.start({ takesAll: false }));
+  await world.pump(other.engine.cancel(id, caller));
+  await world.end(id);
+  expect(await world.tasks(id)).toEqual({ nap: "CANCELLED USER_CANCELLED", tidy: "SUCCESS SUCCESS" });
+});
+
+test("two cancels at the same time of what nobody owns are both answered", async () => {
+  const { world, process } = await open();
+  const tasks = [{ id: "nap", type: "core/wait.for", inputs: { duration: "1h" } }];
+  const id = await world.submit(process, await world.apply({ id: "nap", tasks }));
+  world.crash(process);
+  const other = world.launch();
+  await world.pump(other.engine.start({ takesAll: false }));
+  const answers = await world.pump(Promise.all([other.engine.cancel(id, caller), other.engine.cancel(id, caller)]));
+  expect(answers.map((answer) => answer.state)).toEqual(["CANCELLED", "CANCELLED"]);
+  await world.time.settle();
+  expect(await world.store.listCommands(null)).toEqual([]);
 });
 
 test("an engine that may not run accepts executions and leaves them to others", async () => {

@@ -114,5 +114,5 @@ function renderFish(specs: readonly CommandSpec[]): string {
 
 function fishOption(option: OptionDefinition): string {
   const names = spellings(option).map((name) => (name.startsWith("--") ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
-  return [...names, ...(option.kind === "flag" ? [] : ["-r"]), `-d ${quoted(option.about)}`].join(" ");
+  return [...names, ...(option.kind === "text" || option.kind === "list" ? ["-r"] : []), `-d ${quoted(option.about)}`].join(" ");
 }

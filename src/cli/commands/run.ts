@@ -11,7 +11,7 @@ import { namesFile, readSource } from "../source-file.ts";
 
 export type RunValues = {
   target: string; input: string[]; inputs: string | null; wait: boolean; timeout: string | null; keepWorkspace: boolean;
-  allowNetwork: string[]; allowRead: string[]; allowWrite: string[]; allowEnv: string[]; allowRun: boolean; learn: boolean;
+  allowNet: string[]; allowRead: string[]; allowWrite: string[]; allowEnv: string[]; allowAll: boolean; learn: boolean | string;
 };
 
 export async function runWorkflow(context: CliContext, values: RunValues): Promise<number> {
@@ -35,7 +35,7 @@ export async function runWorkflow(context: CliContext, values: RunValues): Promi
 }
 
 function refuseLater(values: RunValues): void {
-  const given = values.learn || values.allowRun || [values.allowNetwork, values.allowRead, values.allowWrite, values.allowEnv].some((list) => list.length > 0);
+  const given = values.learn !== false || values.allowAll || [values.allowNet, values.allowRead, values.allowWrite, values.allowEnv].some((list) => list.length > 0);
   if (given)
     throw fail("NOT_AVAILABLE_YET", "Cannot widen permissions from the command line: this version does not have it yet", {
       hint: "Write the grant into the workflow's permissions.",

@@ -1,5 +1,5 @@
 // Commands about stored workflows.
-import { command, flag, list, one, optional, some, text } from "../command.ts";
+import { command, either, flag, list, one, optional, some, text } from "../command.ts";
 import { pageOptions } from "./page-options.ts";
 
 const group = "Workflows";
@@ -101,7 +101,9 @@ export const workflowSpecs = [
     about: "Run a workflow file, or a stored workflow by id",
     details: [
       "FILE is what holds / or ends in .yaml, .yml or .json, - for stdin, or an existing file; anything else is an ID.",
-      "A file runs in this process and needs no server. The outputs go to stdout, everything else to stderr.",
+      "A file runs in this process and needs no server, and so does an ID with --timeout or --keep-workspace.",
+      "The outputs go to stdout, everything else to stderr. With --json, stderr still says as plain lines what you need to know",
+      "(that the stored revision stays the current one, that a task waits for an approval); an error is its last line.",
     ].join("\n"),
     args: { target: one("FILE|ID") },
     options: {
@@ -110,12 +112,12 @@ export const workflowSpecs = [
       wait: flag("--wait", "Wait for the end (always so for a file)"),
       timeout: text("--timeout", "DURATION", "The execution's timeout, such as 30s or 5m"),
       keepWorkspace: flag("--keep-workspace", "Leave the workspace in place and say where it is"),
-      allowNetwork: list("--allow-network", "HOST:PORT", "Not in this version yet"),
+      allowNet: list("--allow-net", "HOST:PORT", "Not in this version yet"),
       allowRead: list("--allow-read", "PATH", "Not in this version yet"),
       allowWrite: list("--allow-write", "PATH", "Not in this version yet"),
       allowEnv: list("--allow-env", "NAME", "Not in this version yet"),
-      allowRun: flag("--allow-run", "Not in this version yet"),
-      learn: flag("--learn", "Not in this version yet"),
+      allowAll: flag("--allow-all", "Not in this version yet"),
+      learn: either("--learn", "FILE", "Not in this version yet"),
     },
     examples: [
       ["Run a file", "run hello.yaml"],

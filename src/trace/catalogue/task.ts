@@ -94,7 +94,7 @@ export const taskEvents = [
   defineEvent({
     type: "trace.task.waiting",
     means: "The attempt goes on when what it waits for happens.",
-    payload: { ...place, reason: Text, until: Type.Optional(Time) },
+    payload: { ...place, reason: Text, until: Type.Optional(Time), times_out: Type.Optional(Type.Boolean()) },
     project: (payload) => [putRun(payload, "WAITING", { reason: payload.reason, due_at: millis(payload.until) })],
   }),
   defineEvent({

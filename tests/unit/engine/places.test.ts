@@ -93,6 +93,17 @@ describe("slots", () => {
     expect([places.slotsFor("b"), places.slotsFor("c")]).toEqual([0, 1]);
   });
 
+  test("two that come free at once go to two in line", () => {
+    const seen: [string, number][] = [];
+    const places: Places = new Places({ executions: 9, tasks: 2 }, (id) => void seen.push([id, places.slotsFor(id)]));
+    places.takeSlot("a");
+    places.takeSlot("a");
+    places.settle("b", true);
+    places.settle("c", true);
+    places.leave("a");
+    expect(seen).toEqual([["b", 1], ["c", 1]]);
+  });
+
   test("who leaves gives everything back, also what was only set aside", () => {
     const places = new Places({ executions: 9, tasks: 2 }, () => undefined);
     places.takeSlot("a");

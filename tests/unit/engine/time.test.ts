@@ -286,3 +286,28 @@ describe("lost attempts", () => {
     expect([run.tasks["a"], run.running]).toEqual(["FAILED CRASH_RECOVERY", ["b"]]);
   });
 });
+
+describe("a wait with a timeout of its own", () => {
+  const wait = (duration: string, timeout: string) => task("w", { type: "core/wait.for", inputs: { duration }, timeout, retry: { max: 2, delay: "1s" } });
+
+  test("fails with TASK_TIMEOUT when the timeout comes first, and is tried again", () => {
+    const run = begin([wait("2s", "200ms")]);
+    run.wake();
+    expect(run.tasks).toEqual({ w: "WAITING RETRY_DELAY" });
+    run.wake().wake();
+    expect([run.state, run.tasks]).toEqual(["FAILED TIMEOUT", { w: "FAILED TIMEOUT" }]);
+  });
+
+  test("succeeds when what it waits for comes first", () => {
+    const run = begin([wait("200ms", "2s")]);
+    run.wake();
+    expect(run.state).toBe("SUCCESS SUCCESS");
+  });
+});
+
+test("finally sees onFailure tasks that will not run as SKIPPED", () => {
+  const finallyTask = { type: "core/value.set", inputs: { seen: "{{ tasks.alert.state }}" } };
+  const run = begin([task("a")], { onFailure: [task("alert")], finally: [task("look", finallyTask)] }).end("a");
+  expect(run.machine.runs.get("look")?.output).toEqual({ seen: "SKIPPED" });
+  expect(run.state).toBe("SUCCESS SUCCESS");
+});
