@@ -2,7 +2,7 @@
 import { fail, type Json, type JsonObject } from "../base/index.ts";
 import { type Caller, type EventDraft, type Execution, principalText, type WorkflowDefinition } from "../model/index.ts";
 import type { LogLine, RowOf } from "../storage/index.ts";
-import { parseInputText } from "../workflow/index.ts";
+import { requireInputs } from "../workflow/index.ts";
 import type { OneShot, OneShotRequest, Progress } from "./app.ts";
 import type { AppContext } from "./context.ts";
 import { appliedPayload, checkSource, commitApplied, getExecution, requireWorkflow, retryRaces, storeRevision, submitRevision } from "./verbs/index.ts";
@@ -10,8 +10,7 @@ import { appliedPayload, checkSource, commitApplied, getExecution, requireWorkfl
 export async function runOneShot(context: AppContext, caller: Caller, request: OneShotRequest, keep: (executionId: string) => void): Promise<OneShot> {
   const target = "source" in request.from ? await storeFile(context, caller, request) : await findStored(context, request.from.workflow);
   const { plan } = await context.engine.plans.load(target.workflow, target.revision);
-  const given: JsonObject = { ...request.inputs };
-  for (const [name, text] of Object.entries(request.inputTexts)) given[name] = parseInputText(plan.definition, name, text);
+  const given = requireInputs(plan.definition, { texts: request.inputTexts, values: request.inputs }, "run");
   if (context.sandbox.level === "off") request.onNote("isolation is not enforced yet: tasks run with an empty environment, but as your own user and with your files and network");
   const executionId = context.ids.next();
   if (request.keepWorkspace) keep(executionId);

@@ -53,7 +53,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     onTrouble: (text) => process.stderr.write(`${text}\n`),
   });
   const context: AppContext = {
-    loaded, store, ledger, engine, clock: systemClock, ids: systemIds, timers: systemTimers, session, systemTraceId: await findSystemTrace(store),
+    loaded, store, ledger, engine, clock: systemClock, ids: systemIds, timers: systemTimers, session, systemTraceId: await store.systemTraceId(),
     startedAt: systemClock.now(), sandbox: invoker.sandbox, isReady: () => isReady,
   };
   const local: Caller = { principal, scopes: new Set(scopes), sessionId: session.id, keyId: null };
@@ -89,12 +89,6 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
 
 function openFresh(): Store {
   return openSqliteStore({ path: ":memory:", durability: "normal", now: systemClock.now() });
-}
-
-/** The oldest system trace; a store without one gets the id that its first system event will open. */
-async function findSystemTrace(store: Store): Promise<string> {
-  const known = await store.listTraces({ subject: "system", limit: 500 });
-  return known.at(-1)?.traceId ?? systemIds.next();
 }
 
 async function startServer(context: AppContext, caller: Caller, workspaces: Workspaces): Promise<void> {

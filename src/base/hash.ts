@@ -17,9 +17,9 @@ export function startSha256(): { update(data: string | Uint8Array): void; hex():
 }
 
 export function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+  return bytes.toHex();
 }
 
 export function fromHex(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, "hex"));
+  return Uint8Array.fromHex(text);
 }

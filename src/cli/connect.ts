@@ -11,6 +11,8 @@ export type Connection = {
   facade: Facade;
   /** Who acts when the store is open in this process; null on a server, which knows by the key. */
   principal: Principal | null;
+  /** Whether it works on this machine's files, so that a folder means the same there as here. */
+  knowsFolders: boolean;
   close(): Promise<void>;
 };
 
@@ -22,12 +24,12 @@ export async function connect(context: CliContext): Promise<Connection> {
   const { openApp } = await import("../app/index.ts");
   const app = await openApp({ loaded, mode: "command" });
   const caller = app.localCaller();
-  return { facade: app.facade(caller), principal: caller.principal, close: () => app.close() };
+  return { facade: app.facade(caller), principal: caller.principal, knowsFolders: true, close: () => app.close() };
 }
 
 async function connectRemote(server: RemoteServer): Promise<Connection> {
   const { createRemoteFacade } = await import("./remote/remote-facade.ts");
-  return { facade: createRemoteFacade(server), principal: null, close: async () => {} };
+  return { facade: createRemoteFacade(server), principal: null, knowsFolders: server.isOwn, close: async () => {} };
 }
 
 /** The server that flags or environment name, else the running one of this data folder; null when there is neither. */
@@ -40,16 +42,22 @@ export function findNamedServer(context: CliContext, loaded: LoadedConfig): Remo
   const given = context.common.server ?? loaded.serverUrl;
   if (given === null || given === "") return null;
   const url = parseServerUrl(given);
-  const key = context.common.apiKey ?? loaded.apiKey;
-  if (key !== null && key !== "") return { url, key };
   const local = readServerFile(loaded.dataDir);
-  return { url, key: local !== null && isSamePlace(url, local.url) ? findAdminKey(loaded.dataDir) : null };
+  const isOwn = local !== null && isSamePlace(url, local.url);
+  return { url, isOwn, ...findKey(context, loaded, isOwn) };
 }
 
 function findLocalServer(context: CliContext, loaded: LoadedConfig): RemoteServer | null {
   const local = readServerFile(loaded.dataDir);
   if (local === null) return null;
-  return { url: parseServerUrl(local.url), key: context.common.apiKey ?? loaded.apiKey ?? findAdminKey(loaded.dataDir) };
+  return { url: parseServerUrl(local.url), isOwn: true, ...findKey(context, loaded, true) };
+}
+
+// The admin key of a data folder is for its own server alone.
+function findKey(context: CliContext, loaded: LoadedConfig, isOwn: boolean): Pick<RemoteServer, "key" | "keyProblem"> {
+  const given = context.common.apiKey ?? loaded.apiKey;
+  if (given !== null && given !== "") return { key: given, keyProblem: null };
+  return isOwn ? findAdminKey(loaded.dataDir) : { key: null, keyProblem: null };
 }
 
 function parseServerUrl(text: string): string {

@@ -26,9 +26,11 @@ export type CliContext = {
   printJson(value: unknown): void;
   /** The answer as a table. */
   printTable<T>(rows: readonly T[], columns: readonly Column<T>[]): void;
-  /** A line for people on stderr; `--quiet` drops it, and so does `--json`, where stderr holds nothing but an error. */
+  /** A line for people on stderr; `--quiet` drops it, and so does `--json`. */
   note(text: string): void;
-  /** The same, said only with `--verbose`. */
+  /** A line that people must see: also with `--json`, where it stands before the envelope. `--quiet` drops it. */
+  remark(text: string): void;
+  /** A note said only with `--verbose`. */
   detail(text: string): void;
   /** An error on stderr that does not end the command by itself. */
   printError(thrown: unknown): void;
@@ -55,6 +57,9 @@ export async function openContext(io: CliIo, program: string, common: CommonOpti
     printTable: (rows, columns) => io.stdout(renderTable(rows, columns, { style, columns: io.stdoutIsTty ? io.columns() : null })),
     note: (text) => {
       if (!common.quiet && !common.json) io.stderr(`${text}\n`);
+    },
+    remark: (text) => {
+      if (!common.quiet) io.stderr(`${text}\n`);
     },
     detail: (text) => {
       if (common.verbose && !common.quiet && !common.json) io.stderr(`${text}\n`);

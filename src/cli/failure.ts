@@ -27,9 +27,9 @@ export function renderFailure(body: ErrorBody, view: FailureView): string {
 function diagnosticsOf(body: ErrorBody): string[] {
   const list = body.details?.["diagnostics"];
   if (!Array.isArray(list)) return [];
-  return list.map((found: { file?: string; line?: number; column?: number; severity?: string; code?: string; message?: string; path?: string }) => {
+  return list.map((found: { file?: string; line?: number; column?: number; severity?: string; code?: string; message?: string; path?: string; hint?: string }) => {
     const place = found.line === undefined ? (found.path ?? "") : `${found.file ?? ""}:${found.line}:${found.column ?? 1}`;
-    return visible(`${place === "" ? "" : `${place}: `}${found.severity ?? "error"}[${found.code ?? ""}]: ${found.message ?? ""}`);
+    return visible(`${place === "" ? "" : `${place}: `}${found.severity ?? "error"}[${found.code ?? ""}]: ${found.message ?? ""}${found.hint === undefined ? "" : ` (${found.hint})`}`);
   });
 }
 

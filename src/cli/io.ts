@@ -1,6 +1,7 @@
 // The CLI's hold on the process: streams, terminal, signals. Tests pass another one.
 import { fstatSync, readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fail } from "../base/index.ts";
 import { environment } from "../config/index.ts";
 
 export type SignalName = "SIGINT" | "SIGTERM";
@@ -17,7 +18,7 @@ export type CliIo = {
   rows(): number | null;
   /** Milliseconds since the epoch. */
   now(): number;
-  readStdin(): string;
+  readStdin(): Uint8Array;
   /** Calls the handler for every signal until the returned function is called. */
   onSignal(handler: (signal: SignalName) => void): () => void;
 };
@@ -41,6 +42,17 @@ function writeAll(fd: number, text: string): void {
   }
 }
 
+// An answer that is lost is a failure of the command, whatever it did before.
+function printAnswer(text: string): void {
+  try {
+    writeAll(1, text);
+  } catch (cause) {
+    if (cause === brokenPipe) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw fail("FILE_NOT_FOUND", `Cannot write the answer to stdout: ${why}`, { hint: "What the command did is done; only its answer is lost.", cause });
+  }
+}
+
 /** Whether a descriptor is a terminal. The module that knows loads all of Node's streams, so it is asked about devices only. */
 function isatty(fd: number): boolean {
   try {
@@ -57,13 +69,12 @@ export function processIo(): CliIo {
   return {
     cwd: process.cwd(),
     env: environment(),
-    stdout: (text) => writeAll(1, text),
+    stdout: printAnswer,
     stderr: (text) => {
       try {
         writeAll(2, text);
-      } catch (thrown) {
-        // Nobody reads the notes: no reason to stop the work.
-        if (thrown !== brokenPipe) throw thrown;
+      } catch {
+        // Nobody can read the notes: no reason to stop the work, and nowhere to say so.
       }
     },
     stdoutIsTty: isatty(1),
@@ -71,7 +82,7 @@ export function processIo(): CliIo {
     columns: () => (isatty(2) ? process.stderr.columns : isatty(1) ? process.stdout.columns : null) || null,
     rows: () => (isatty(2) ? process.stderr.rows : null) || null,
     now: () => Date.now(),
-    readStdin: () => readFileSync(0, "utf8"),
+    readStdin: () => readFileSync(0),
     onSignal(handler) {
       const onInt = () => handler("SIGINT");
       const onTerm = () => handler("SIGTERM");

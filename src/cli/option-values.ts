@@ -2,7 +2,7 @@
 import { fail, isObject, type JsonObject, parseDuration, parseTime, toIJson } from "../base/index.ts";
 import type { Page } from "../app/index.ts";
 import type { CliContext } from "./context.ts";
-import { readInput } from "./source-file.ts";
+import { decodeText, readInput } from "./source-file.ts";
 
 /** A whole number within bounds; undefined when the option was not given. @throws USAGE */
 export function parseCount(option: string, text: string | null, bounds: { min: number; max: number }): number | undefined {
@@ -50,7 +50,8 @@ export function parsePairs(option: string, texts: readonly string[]): Record<str
 /** The map that `--inputs` names, JSON or YAML. @throws FILE_NOT_FOUND, USAGE */
 export async function readInputsFile(context: CliContext, file: string | null): Promise<JsonObject> {
   if (file === null) return {};
-  const source = readInput(context, file);
+  const source = decodeText(readInput(context, file));
+  if (source === null) throw fail("USAGE", `Cannot read the inputs in "${file}": the file is not UTF-8`);
   const { parse } = await import("yaml");
   let value: unknown;
   try {

@@ -7,8 +7,11 @@ import type { CliContext } from "./context.ts";
 export type SourceFile = {
   /** As it was given, for messages. */
   file: string;
+  /** The text, with a byte order mark where the file has one: as UTF-8 it is the file's bytes again. */
   source: string;
-  /** Absolute folder with links resolved, null for stdin. */
+  /** The bytes of a file that is not UTF-8. Its text is then good for showing places only. */
+  broken?: Uint8Array;
+  /** Absolute folder with links resolved, the current one for stdin; null for a stored text that has none. */
   folder: string | null;
 };
 
@@ -19,10 +22,10 @@ export function namesFile(context: CliContext, target: string): boolean {
   return target === "-" || target.includes("/") || extension.test(target) || existsSync(resolve(context.io.cwd, target));
 }
 
-/** The text of a file, or of stdin for `-`. @throws FILE_NOT_FOUND */
-export function readInput(context: CliContext, file: string): string {
+/** The bytes of a file, or of stdin for `-`. @throws FILE_NOT_FOUND */
+export function readInput(context: CliContext, file: string): Uint8Array {
   try {
-    return file === "-" ? context.io.readStdin() : readFileSync(resolve(context.io.cwd, file), "utf8");
+    return file === "-" ? context.io.readStdin() : readFileSync(resolve(context.io.cwd, file));
   } catch (cause) {
     const code = (cause as { code?: string }).code;
     const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : String(code ?? cause);
@@ -30,11 +33,24 @@ export function readInput(context: CliContext, file: string): string {
   }
 }
 
+/** The text of UTF-8 bytes, byte order mark included; null for other bytes. */
+export function decodeText(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+const decodeLossy = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+
 /** @throws FILE_NOT_FOUND */
 export function readSource(context: CliContext, file: string): SourceFile {
-  const source = readInput(context, file);
-  if (file === "-") return { file: "<stdin>", source, folder: null };
-  return { file, source, folder: realpathSync(dirname(resolve(context.io.cwd, file))) };
+  const bytes = readInput(context, file);
+  const text = decodeText(bytes);
+  const content = text === null ? { source: decodeLossy(bytes), broken: bytes } : { source: text };
+  if (file === "-") return { file: "<stdin>", ...content, folder: realpathSync(context.io.cwd) };
+  return { file, ...content, folder: realpathSync(dirname(resolve(context.io.cwd, file))) };
 }
 
 /** Whether a path is a folder. @throws FILE_NOT_FOUND */
@@ -55,7 +71,7 @@ export function listWorkflowFiles(context: CliContext, folder: string): string[]
   return entries.flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return entry.name.startsWith(".") || entry.name === "node_modules" ? [] : listWorkflowFiles(context, path);
-    return extension.test(entry.name) && looksLikeWorkflow(readInput(context, path)) ? [path] : [];
+    return extension.test(entry.name) && looksLikeWorkflow(decodeLossy(readInput(context, path))) ? [path] : [];
   });
 }
 

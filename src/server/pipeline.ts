@@ -46,6 +46,8 @@ export class Pipeline {
   async dispatchUnknown(request: Request): Promise<Response> {
     return this.#guard(`${request.method} unmatched`, request, async () => {
       const { path } = splitTarget(request.url);
+      // Hooks bring their own proof, so there is no key to ask for; none exists yet.
+      if (path.startsWith("/hooks/")) throw fail("NOT_FOUND", `Cannot deliver to "${path}": no such hook`);
       const here = this.#deps.routes.filter((route) => matchPath(route.path, path) !== null);
       if (here.length === 0 || here.some((route) => route.scope !== null)) await this.#callerOf(request);
       if (here.length === 0) throw fail("NOT_FOUND", `Cannot serve "${path}": no such route`, { hint: "GET /openapi.json lists the routes." });

@@ -48,6 +48,8 @@ type RouteHead = {
   tag: string;
   /** By status; the first one is the usual one. */
   answers: Readonly<Record<number, AnswerForm>>;
+  /** Statuses of refusals beyond those that its kind of route has. */
+  refusals?: readonly number[];
 };
 
 export type RouteSpec<P extends string, Q extends TObject, B extends TSchema> = RouteHead & {

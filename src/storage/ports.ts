@@ -88,6 +88,8 @@ export interface LedgerStore {
   findTrace(traceId: string): Promise<TraceHead | null>;
   /** Newest first; `beforeOrdinal` continues a page. */
   listTraces(selection: { subject?: Subject; beforeOrdinal?: number; limit: number }): Promise<TraceHead[]>;
+  /** Id of the store's one system trace, the same for every process; it is there before its first event. */
+  systemTraceId(): Promise<string>;
   /** Number of the last event, 0 in an empty store. */
   lastSeq(): Promise<number>;
   /** Changes whenever another process has written. */

@@ -1,6 +1,6 @@
 // Given inputs against a workflow's declaration: defaults filled in, everything wrong collected. Values never stand in messages,
 // since an input may be sensitive.
-import { fail, type Json, type JsonObject, limits, toIJson } from "../base/index.ts";
+import { fail, isCoded, type Json, type JsonObject, limits, toIJson } from "../base/index.ts";
 import type { Diagnostic, InputDefinition, WorkflowDefinition } from "../model/index.ts";
 import { didYouMean } from "./check/nearest.ts";
 import { checkSchema } from "./schema/schema-check.ts";
@@ -44,6 +44,37 @@ export function checkInputs(definition: WorkflowDefinition, given: JsonObject): 
     } else if (input.required) diagnostics.push(finding("MISSING_KEY", memberPath("inputs", input.id), `The input "${input.id}" is required`));
   }
   return { inputs, diagnostics: diagnostics.slice(0, limits.diagnosticsMax) };
+}
+
+/** What a command line gives: `--input` texts, and whole values, over which the texts win. */
+export type GivenInputs = { texts: Readonly<Record<string, string>>; values: JsonObject };
+
+/** Reads texts by their declared types and checks everything; what is wrong with texts and with values is collected together. */
+export function checkGivenInputs(definition: WorkflowDefinition, { texts, values }: GivenInputs): CheckedInputs {
+  const given: JsonObject = { ...values };
+  const unread: InputDiagnostic[] = [];
+  for (const [key, text] of Object.entries(texts)) {
+    try {
+      setMember(given, key, parseInputText(definition, key, text));
+    } catch (thrown) {
+      if (!isCoded(thrown, "INPUT_INVALID")) throw thrown;
+      const isDeclared = definition.inputs.some((input) => input.id === key);
+      unread.push(finding(isDeclared ? "WRONG_TYPE" : "UNKNOWN_KEY", memberPath("inputs", key), thrown.message, thrown.hint));
+      delete given[key];
+    }
+  }
+  const { inputs, diagnostics } = checkInputs(definition, given);
+  // A text that could not be read was given all the same: its input is not missing.
+  const paths = new Set(unread.map((found) => found.path));
+  return { inputs, diagnostics: [...unread, ...diagnostics.filter((found) => !paths.has(found.path))].slice(0, limits.diagnosticsMax) };
+}
+
+/** The checked inputs. @throws INPUT_INVALID with every problem in `details.diagnostics` */
+export function requireInputs(definition: WorkflowDefinition, given: GivenInputs, verb: string): JsonObject {
+  const { inputs, diagnostics } = checkGivenInputs(definition, given);
+  if (diagnostics.length === 0) return inputs;
+  const count = `${diagnostics.length} problem${diagnostics.length === 1 ? "" : "s"}`;
+  throw fail("INPUT_INVALID", `Cannot ${verb} "${definition.id}": ${count} with its inputs`, { details: { diagnostics } });
 }
 
 /** The value of `--input key=text`: text for a string input, JSON for every other. @throws INPUT_INVALID for an undeclared key, or text that is not JSON */

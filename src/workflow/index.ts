@@ -1,4 +1,4 @@
-export { checkInputs, type CheckedInputs, type InputDiagnostic, parseInputText } from "./check-inputs.ts";
+export { checkGivenInputs, checkInputs, type CheckedInputs, type GivenInputs, type InputDiagnostic, parseInputText, requireInputs } from "./check-inputs.ts";
 export { actionPattern, taskIdPattern, workflowIdPattern } from "./check/keys.ts";
 export { coversNetwork, coversPath, findNetworkProblem, findPathProblem, isNeverCopied, narrowPermissions } from "./check/permission-entries.ts";
 export { didYouMean, findNearest } from "./check/nearest.ts";

@@ -1,5 +1,6 @@
 // Two connections to one store: each sees what the other wrote, and no number is lost or given twice.
 import { describe, expect, test } from "bun:test";
+import { isUuidV7 } from "../../src/base/index.ts";
 import type { Store } from "../../src/storage/index.ts";
 import { expectWhole } from "./commit-cases.ts";
 import { draftOf, executionRow, insertOf, newTrace, openingOf, openTrace, outcomeOf, requestOf, startedAt } from "./requests.ts";
@@ -25,6 +26,15 @@ function writerCases(open: OpenStore, again: Again): void {
       const moved = await ours.changeToken();
       expect(moved).not.toBe(quiet);
       expect(await ours.changeToken()).toBe(moved);
+    });
+
+    test("both know one system trace, before its first event", async () => {
+      const ours = await open();
+      const theirs = await again(ours);
+      const id = await ours.systemTraceId();
+      expect(isUuidV7(id)).toBe(true);
+      expect(await theirs.systemTraceId()).toBe(id);
+      expect(await ours.findTrace(id)).toBeNull();
     });
 
     test("writers in turn extend one chain, whatever each remembers of it", async () => {

@@ -13,13 +13,18 @@ const streamPage = 500;
 export async function listLogs(context: AppContext, query: LogQuery): Promise<LogPage> {
   await requireExecution(context, query.executionId, "show the logs of");
   const size = pageSize(query.limit);
-  const selection: LogSelection = { ...selectionOf(query), order: query.order ?? "desc", limit: size + 1 };
-  if (query.cursor !== undefined) selection.afterId = Number(readCursor(query.cursor, ["number"])[0]);
+  const order = query.order ?? "desc";
+  const selection: LogSelection = { ...selectionOf(query), order, limit: size + 1 };
+  if (query.cursor !== undefined) {
+    const [made, id] = readCursor(query.cursor, ["string", "number"]);
+    if (made !== order) throw fail("BAD_REQUEST", `Cannot continue at cursor "${query.cursor.slice(0, 80)}": it was given out for another order than ${order}`);
+    selection.afterId = Number(id);
+  }
   if (query.offset !== undefined) selection.offset = query.offset;
   const rows = await context.store.listLogs(selection);
   const page = rows.slice(0, size);
   const last = page.at(-1);
-  return { items: page.map(toItem), nextCursor: rows.length > size && last !== undefined ? writeCursor([last.id]) : null };
+  return { items: page.map(toItem), nextCursor: rows.length > size && last !== undefined ? writeCursor([order, last.id]) : null };
 }
 
 export async function* streamLogs(context: AppContext, query: LogStreamQuery, signal: AbortSignal): AsyncGenerator<LogItem> {

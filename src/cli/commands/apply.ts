@@ -16,7 +16,8 @@ export async function applyPaths(context: CliContext, values: ApplyValues): Prom
   if (sources.length === 0 && !values.prune) throw fail("FILE_NOT_FOUND", `Cannot apply ${values.paths.join(", ")}: no workflow files there`);
   const parsed = requireIds(context, sources, "apply");
   refuseDoubles(parsed);
-  const { facade } = await context.connect();
+  const { facade, knowsFolders } = await context.connect();
+  if (values.prune && !knowsFolders) throw fail("USAGE", "Cannot prune on a server named by its URL: it knows nothing of this machine's folders");
   const results: Result[] = [];
   for (const { id, source } of parsed) results.push(await applyOne(context, facade, { id, source, values }));
   if (values.prune) await prune(context, facade, { folders, kept: new Set(parsed.map(({ id }) => id)), dryRun: values.dryRun });

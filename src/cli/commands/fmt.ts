@@ -6,6 +6,7 @@ import { formatWorkflow } from "../../workflow/index.ts";
 import type { CliContext } from "../context.ts";
 import { visibleLine } from "../render/visible.ts";
 import { readSource } from "../source-file.ts";
+import { requireDefinition } from "../workflow-source.ts";
 
 type FormatValues = { files: string[]; check: boolean; write: boolean };
 
@@ -14,7 +15,10 @@ export async function formatFiles(context: CliContext, { files, check, write }: 
   if (!check && !write && files.length > 1) throw fail("USAGE", "Cannot print several files: use --check or --write");
   if (write && files.includes("-")) throw fail("USAGE", "Cannot write to stdin: leave --write out");
   const results = files.map((file) => {
-    const { source } = readSource(context, file);
+    const read = readSource(context, file);
+    // The parser is given text; bytes that make none are refused with their diagnostic before.
+    if (read.broken !== undefined) requireDefinition(context, read, "format");
+    const { source } = read;
     const formatted = formatWorkflow(source, file);
     return { file, source, formatted, changed: formatted !== source };
   });

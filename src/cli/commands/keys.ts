@@ -1,5 +1,4 @@
 // key create, list, revoke. The key itself is printed by create alone.
-import { userInfo } from "node:os";
 import { fail, toIso } from "../../base/index.ts";
 import { type Principal, principalText } from "../../model/index.ts";
 import type { CliContext } from "../context.ts";
@@ -14,9 +13,10 @@ export async function createKey(context: CliContext, values: CreateValues): Prom
   const expires = parseMoment("--expires", values.expires, { now: context.io.now(), ago: false });
   if (values.role.length === 0 && values.scope.length === 0)
     throw fail("USAGE", "Cannot create a key: it would allow nothing", { hint: "Name at least one --role or --scope." });
+  const { osUserName } = await import("../../app/index.ts");
   const { facade, principal } = await context.connect();
   const created = await facade.createKey({
-    principal: named ?? principal ?? { type: "user", id: userInfo().username },
+    principal: named ?? principal ?? { type: "user", id: osUserName() },
     roles: values.role,
     scopes: values.scope,
     ...(values.name === null ? {} : { name: values.name }),

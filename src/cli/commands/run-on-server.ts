@@ -8,19 +8,18 @@ import { openProgressView, type ProgressView } from "../progress/progress-view.t
 import { reportEnd } from "../progress/report-end.ts";
 import { watchSignals } from "../signals.ts";
 import type { SourceFile } from "../source-file.ts";
-import { parseInputText } from "../../workflow/index.ts";
+import { requireInputs } from "../../workflow/index.ts";
 import { requireDefinition } from "../workflow-source.ts";
 
 export type ServerRun = { target: string; source: SourceFile | null; inputTexts: Record<string, string>; inputs: JsonObject; wait: boolean };
 
 export async function runOnServer(context: CliContext, run: ServerRun): Promise<number> {
-  const { facade } = await context.connect();
-  const id = run.source === null ? run.target : await applySource(context, facade, run.source);
+  const { facade, knowsFolders } = await context.connect();
+  const id = run.source === null ? run.target : await applySource(context, facade, { source: run.source, knowsFolders });
   const workflow = await facade.getWorkflow(id);
   // Its text says how inputs are read and which tasks there are.
   const definition = requireDefinition(context, { file: id, source: workflow.source, folder: workflow.folder }, "run");
-  const inputs = { ...run.inputs };
-  for (const [name, text] of Object.entries(run.inputTexts)) inputs[name] = parseInputText(definition, name, text);
+  const inputs = requireInputs(definition, { texts: run.inputTexts, values: run.inputs }, "run");
   const start = async () => (await facade.startExecution({ workflow: id, inputs, revision: workflow.revision })).started;
   if (run.wait) return await startAndWait(context, facade, { definition, start });
   const started = await start();
@@ -31,10 +30,11 @@ export async function runOnServer(context: CliContext, run: ServerRun): Promise<
 }
 
 // The routes know no revision that is not current, so a file becomes the current one there; stderr says so.
-async function applySource(context: CliContext, facade: Facade, source: SourceFile): Promise<string> {
+async function applySource(context: CliContext, facade: Facade, { source, knowsFolders }: { source: SourceFile; knowsFolders: boolean }): Promise<string> {
   const { id } = requireDefinition(context, source, "run");
   const present = await findWorkflow(facade, id);
-  if (present?.sha256 === sha256Hex(source.source)) return id;
+  // From another folder the same text means other files.
+  if (present?.sha256 === sha256Hex(source.source) && (!knowsFolders || present.folder === source.folder)) return id;
   const { applied } = await facade.applyWorkflow({ id, source: source.source, folder: source.folder, file: source.file });
   context.note(`Applied ${id} as revision ${applied.revision} on the server.`);
   return id;

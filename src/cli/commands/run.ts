@@ -1,13 +1,15 @@
 // run FILE|ID: where it runs (engine.md, One-shot), and how signals end it.
 import { fail, isCoded, limits, parseDuration } from "../../base/index.ts";
-import type { App, OneShot, OneShotRequest } from "../../app/index.ts";
+import type { App, Facade, OneShot, OneShotRequest } from "../../app/index.ts";
+import type { Execution } from "../../model/index.ts";
 import { findNamedServer, findServer, openStore } from "../connect.ts";
 import type { CliContext } from "../context.ts";
 import { parsePairs, readInputsFile } from "../option-values.ts";
 import { reportEnd } from "../progress/report-end.ts";
 import { openProgressView, type ProgressView } from "../progress/progress-view.ts";
+import { visibleLine } from "../render/visible.ts";
 import { watchSignals } from "../signals.ts";
-import { namesFile, readSource } from "../source-file.ts";
+import { namesFile, readSource, type SourceFile } from "../source-file.ts";
 
 export type RunValues = {
   target: string; input: string[]; inputs: string | null; wait: boolean; timeout: string | null; keepWorkspace: boolean;
@@ -21,12 +23,17 @@ export async function runWorkflow(context: CliContext, values: RunValues): Promi
   const isFile = namesFile(context, values.target);
   if (values.target === "-" && values.inputs === "-") throw fail("USAGE", "Cannot read both the workflow and its inputs from stdin");
   const source = isFile ? readSource(context, values.target) : null;
+  if (source?.broken !== undefined) await refuseBroken(context, source);
   const inputs = await readInputsFile(context, values.inputs);
   const loaded = await context.loadConfig();
-  const server = isFile ? findNamedServer(context, loaded) : findServer(context, loaded);
+  // No route takes these yet, so they make it a run in this process, which may be beside a server.
+  const isHere = isFile || timeoutMs !== null || values.keepWorkspace;
+  const server = isHere ? findNamedServer(context, loaded) : findServer(context, loaded);
   if (server !== null) {
     if (timeoutMs !== null || values.keepWorkspace)
-      throw fail("USAGE", "Cannot use --timeout or --keep-workspace on a server: they are for runs in this process");
+      throw fail("USAGE", `Cannot use --timeout or --keep-workspace on the server at ${server.url}: they are for runs in this process`, {
+        hint: "Write timeout: into the workflow, or leave --server and AUTOKESTRA_SERVER_URL out to run it in this process.",
+      });
     const { runOnServer } = await import("./run-on-server.ts");
     return await runOnServer(context, { target: values.target, source, inputTexts, inputs, wait: values.wait || isFile });
   }
@@ -40,6 +47,12 @@ function refuseLater(values: RunValues): void {
     throw fail("NOT_AVAILABLE_YET", "Cannot widen permissions from the command line: this version does not have it yet", {
       hint: "Write the grant into the workflow's permissions.",
     });
+}
+
+// What takes its text would take the replaced bytes for the file's own.
+async function refuseBroken(context: CliContext, source: SourceFile): Promise<void> {
+  const { requireDefinition } = await import("../workflow-source.ts");
+  requireDefinition(context, source, "run");
 }
 
 function parseTimeout(text: string | null): number | null {
@@ -65,7 +78,10 @@ async function runHere(context: CliContext, request: HereRequest): Promise<numbe
       onProgress: (progress) => {
         isWaitingForPerson = progress.kind === "execution" ? progress.reason === "APPROVAL_PENDING" : isWaitingForPerson;
         show((open) => open.update(progress));
-        if (progress.kind === "task" && progress.reason === "APPROVAL_PENDING") show((open) => open.note(approvalNote(context, progress.taskId)));
+        if (progress.kind !== "task" || progress.reason !== "APPROVAL_PENDING") return;
+        const note = approvalNote(context, progress.taskId);
+        if (context.common.json) context.remark(note);
+        else show((open) => open.note(note));
       },
       onNote: (text) => show((open) => open.note(text)),
     });
@@ -87,12 +103,22 @@ async function runHere(context: CliContext, request: HereRequest): Promise<numbe
       context.note(`Execution ${shot.executionId} is left as it is.`);
       return interrupt.exitCode() ?? 1;
     }
-    const exit = await reportEnd(context, app.facade(app.localCaller()), ended);
+    const facade = app.facade(app.localCaller());
+    if (context.common.json && "source" in request.from) await remarkOtherRevision(context, facade, ended);
+    const exit = await reportEnd(context, facade, ended);
     return interrupt.exitCode() ?? exit;
   } finally {
     view?.end();
     interrupt.release();
   }
+}
+
+// What the run itself says only where notes are shown: the file did not become what `run ID` and triggers take.
+async function remarkOtherRevision(context: CliContext, facade: Facade, { execution }: Execution): Promise<void> {
+  const { revision } = await facade.getWorkflow(execution.workflowId);
+  if (revision === execution.revision) return;
+  const id = visibleLine(execution.workflowId);
+  context.remark(`Workflow ${id} is stored with another text: this run used the file; ${context.program} run ${id} keeps revision ${revision} until it is applied.`);
 }
 
 // A file with errors is shown with the lines they are in, as `validate` shows it.

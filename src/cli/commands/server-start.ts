@@ -6,11 +6,21 @@ import type { Server } from "../../server/index.ts";
 import type { CliContext } from "../context.ts";
 import { parseCount } from "../option-values.ts";
 import { lockDataDir } from "../server-process/data-lock.ts";
+import { reportStartFailure } from "../server-process/start-report.ts";
 import { signalExits } from "../signals.ts";
 
 type StartValues = { host: string | null; port: string | null; detach: boolean };
 
 export async function startServer(context: CliContext, values: StartValues): Promise<number> {
+  try {
+    return await start(context, values);
+  } catch (thrown) {
+    if (!values.detach) reportStartFailure(context, thrown);
+    throw thrown;
+  }
+}
+
+async function start(context: CliContext, values: StartValues): Promise<number> {
   if (context.common.server !== null) throw fail("USAGE", "Cannot start a server elsewhere: leave --server out");
   parseCount("--port", values.port, { min: 0, max: 65_535 });
   const loaded = await context.loadConfig({

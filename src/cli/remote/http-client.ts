@@ -5,6 +5,10 @@ export type RemoteServer = {
   /** Without a slash at the end. */
   url: string;
   key: string | null;
+  /** Why a key that is there was not used, and what to do about it. */
+  keyProblem: string | null;
+  /** Whether it is the server of this command's own data folder; another one is told nothing about this machine's folders. */
+  isOwn: boolean;
 };
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
@@ -62,10 +66,12 @@ export function unreachable(server: RemoteServer, cause: unknown): CodedError {
   return fail("SERVER_UNREACHABLE", `Cannot reach the server at ${server.url}: ${text}`, { hint: "Start one with: workflow server start", cause });
 }
 
+const keyHint = "Give a key with --api-key or AUTOKESTRA_API_KEY.";
+
 async function refusal(server: RemoteServer, response: Response): Promise<CodedError> {
   const text = await response.text();
   const body = envelopeOf(text);
-  if (body !== null) return fromErrorBody(body);
+  if (body !== null) return fromErrorBody(body.code === "UNAUTHORIZED" && server.key === null ? { ...body, hint: server.keyProblem ?? keyHint } : body);
   // Not ours: something stands between, or another program listens there.
   const code = response.status === 401 ? "UNAUTHORIZED" : "SERVER_UNREACHABLE";
   return fail(code, `Cannot use the server at ${server.url}: it answered ${response.status} without an error of ours`);

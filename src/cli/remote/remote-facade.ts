@@ -21,7 +21,7 @@ export function createRemoteFacade(server: RemoteServer): Facade {
     applyWorkflow: (request) => applyRemote(server, request),
     setWorkflowEnabled: (id, enabled) => ask({ method: "PATCH", path: route`/api/v1/workflows/${id}`, body: { enabled } }),
     deleteWorkflow: async (id) => void (await send(server, { method: "DELETE", path: route`/api/v1/workflows/${id}` })),
-    validateWorkflow: ({ source }) => ask({ method: "POST", path: "/api/v1/workflows/validate", body: source, contentType: sourceType(source) }),
+    validateWorkflow: ({ source }) => ask({ method: "POST", path: "/api/v1/workflows/validate", body: source, contentType: sourceType }),
 
     startExecution: (request) => startRemote(server, request),
     listExecutions: (query) => ask({ method: "GET", path: "/api/v1/executions", query: executionQuery(query) }),
@@ -48,18 +48,16 @@ const isoOf = (at: number | undefined) => (at === undefined ? undefined : toIso(
 const executionQuery = (query: ExecutionQuery) => ({ ...query, since: isoOf(query.since), until: isoOf(query.until) });
 const logQuery = (query: LogQuery) => ({ ...query, executionId: undefined, since: isoOf(query.since) });
 
-// JSON documents are YAML too, but the server keeps the bytes either way; the type says which parser's positions to give.
-function sourceType(source: string): string {
-  return source.trimStart().startsWith("{") ? "application/json" : "application/yaml";
-}
+// JSON documents are YAML too, and a YAML document may look like JSON without being it; the server keeps the bytes either way.
+const sourceType = "application/yaml";
 
 async function applyRemote(server: RemoteServer, request: ApplyRequest): Promise<{ created: boolean; applied: Applied }> {
   const response = await send(server, {
     method: "PUT",
     path: route`/api/v1/workflows/${request.id}`,
-    query: { folder: request.folder, enabled: request.enabled, dryRun: request.dryRun === true ? true : undefined },
+    query: { folder: server.isOwn ? request.folder : null, enabled: request.enabled, dryRun: request.dryRun === true ? true : undefined },
     body: request.source,
-    contentType: sourceType(request.source),
+    contentType: sourceType,
   });
   return { created: response.status === 201, applied: await readJson<Applied>(server, response) };
 }

@@ -1,24 +1,26 @@
 // server start --detach: starts this program again in the background, with its log in the data folder, and waits until it is ready.
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../base/index.ts";
+import { type CodedError, type ErrorBody, fail, fromErrorBody, isObject } from "../../base/index.ts";
 import { type LoadedConfig, readServerFile, type ServerRecord } from "../../config/index.ts";
 import type { CliContext } from "../context.ts";
-import { Ended } from "../failure.ts";
 import { isReady } from "./health.ts";
+import { reportVariable } from "./start-report.ts";
 
 const pollMs = 20;
 const readyMs = 60_000;
 
 export type StartFlags = { host: string | null; port: string | null };
 
-/** The record of the server that was started. @throws NOT_READY; ends like the server when that ends at once */
+/** The record of the server that was started. @throws NOT_READY, and what the server failed with when it ended at once */
 export async function startDetached(context: CliContext, loaded: LoadedConfig, flags: StartFlags): Promise<ServerRecord> {
   const log = join(loaded.dataDir, "server.log");
   const fd = openSync(log, "a", 0o600);
-  const before = statSync(log).size;
-  const child = spawn(process.execPath, [...programArgs(), ...startArgs(context, flags)], { cwd: context.io.cwd, detached: true, stdio: ["ignore", fd, fd] });
+  // Several starts write to one log, so each has its failure told in a file of its own.
+  const report = join(loaded.dataDir, `start-${crypto.randomUUID()}.json`);
+  const env = { ...context.io.env, [reportVariable]: report };
+  const child = spawn(process.execPath, [...programArgs(), ...startArgs(context, flags)], { cwd: context.io.cwd, env, detached: true, stdio: ["ignore", fd, fd] });
   closeSync(fd);
   const ended = exitOf(child);
   const deadline = context.io.now() + readyMs;
@@ -30,10 +32,21 @@ export async function startDetached(context: CliContext, loaded: LoadedConfig, f
     }
     const code = await Promise.race([ended, pause(pollMs)]);
     if (code === undefined) continue;
-    context.io.stderr(readFileSync(log).subarray(before).toString("utf8"));
-    throw new Ended(code === 0 ? 1 : code);
+    throw readReport(report) ?? fail("NOT_READY", `Cannot start the server: its process ended with ${code}`, { hint: `See ${log}` });
   }
   throw fail("NOT_READY", `Cannot say that the server is ready: it is not after ${readyMs / 1000} s`, { hint: `See ${log}` });
+}
+
+// What the child failed with; null when it could not say.
+function readReport(path: string): CodedError | null {
+  try {
+    const body: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return isObject(body) ? fromErrorBody(body as ErrorBody) : null;
+  } catch {
+    return null;
+  } finally {
+    rmSync(path, { force: true });
+  }
 }
 
 // A compiled program is its own interpreter; from source the entry file comes first.

@@ -94,7 +94,7 @@ function content(types: readonly string[], schema: TSchema, used: Map<string, TS
 }
 
 function refusalStatuses(route: Route): number[] {
-  const found = new Set([400]);
+  const found = new Set([400, ...(route.refusals ?? [])]);
   if (route.scope !== null) found.add(401).add(403);
   if (Object.keys(route.params).length > 0) found.add(404);
   if (route.body !== null) found.add(413).add(415).add(422);

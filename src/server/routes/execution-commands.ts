@@ -22,6 +22,14 @@ const ResolveBody = Type.Object(
   },
   strict,
 );
+const CleanupBody = Type.Object(
+  {
+    olderThan: Type.String({ minLength: 1, description: "A duration, or a time." }),
+    states: Type.Optional(Type.Array(Type.Union([Type.Literal("SUCCESS"), Type.Literal("FAILED"), Type.Literal("CANCELLED")]))),
+    dryRun: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
 const answers = { 202: { means: "It will be done.", schema: StartedSchema }, 200: { means: "It was so already.", schema: StartedSchema } };
 
 type Later = { path: `/api/v1/executions/:id/${string}`; verb: string; body: BodyForm };
@@ -61,4 +69,16 @@ export const executionCommandRoutes: readonly Route[] = [
   later({ path: "/api/v1/executions/:id/resume", verb: "Resume", body: optional(NothingBody) }),
   later({ path: "/api/v1/executions/:id/restart", verb: "Restart", body: optional(RestartBody) }),
   later({ path: "/api/v1/executions/:id/resolve", verb: "Resolve", body: jsonBody(ResolveBody) }),
+  route({
+    method: "POST",
+    path: "/api/v1/executions/cleanup",
+    summary: "Remove old executions with their traces",
+    tag,
+    scope: "execution:write",
+    body: jsonBody(CleanupBody),
+    answers: { 200: { means: "What was removed.", schema: Type.Unknown() } },
+    handler: async () => {
+      throw fail("NOT_AVAILABLE_YET", "Cannot clean up executions: this version cannot do that yet");
+    },
+  }),
 ];

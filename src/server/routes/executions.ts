@@ -6,6 +6,7 @@ import {
   ExecutionListSchema, ExecutionSchema, executionStates, LogPageSchema, logSources, StartedSchema, TaskRunListSchema, taskStates,
 } from "../../model/index.ts";
 import { jsonAnswer, streamAnswer } from "../http/answer.ts";
+import { requireScope } from "../http/authenticate.ts";
 import { Levels, Offset, paging, Text, Time, Wait } from "../http/formats.ts";
 import { type BodyForm, type Call, route, type Route } from "../route.ts";
 import { endFrame, eventFrame } from "../streams/frame.ts";
@@ -40,7 +41,7 @@ const ListQuery = Type.Object(
   strict,
 );
 const InspectQuery = Type.Object(
-  { include: Type.Optional(Type.Array(oneOf(["inputs", "timeline", "trace"]), { description: "Further parts, separated by commas." })) },
+  { include: Type.Optional(Type.Array(oneOf(["inputs", "timeline", "trace"]), { description: "Further parts, separated by commas; trace needs the scope trace:read too." })) },
   strict,
 );
 const TasksQuery = Type.Object(
@@ -111,7 +112,11 @@ const showing: readonly Route[] = [
     params: { id: executionId },
     query: InspectQuery,
     answers: { 200: { means: "The execution.", schema: ExecutionSchema } },
-    handler: async ({ facade, params, query }) => jsonAnswer(await facade.getExecution({ id: params.id, ...query })),
+    handler: async ({ facade, params, query, caller }) => {
+      // The events hold more than the execution shows.
+      if (query.include?.includes("trace") === true) requireScope(caller, "trace:read");
+      return jsonAnswer(await facade.getExecution({ id: params.id, ...query }));
+    },
   }),
   route({
     method: "GET",

@@ -34,6 +34,7 @@ export const healthRoutes: readonly Route[] = [
     summary: "The store is open and recovery is done",
     tag,
     answers: { 200: { means: "It is; otherwise 503 NOT_READY.", schema: ReadySchema } },
+    refusals: [503],
     handler: async ({ state }) => {
       if (state.stopping || !state.app.ready) throw fail("NOT_READY", `Cannot take work: the server is ${state.stopping ? "stopping" : "starting"}`);
       return textAnswer(`{"status":"ready","version":"${version}"}`, json);

@@ -1,5 +1,6 @@
 // API keys: only an admin makes, sees and revokes them, and nobody grants what he lacks.
 import { Type } from "@sinclair/typebox";
+import { fail } from "../../base/index.ts";
 import { CreatedKeySchema, KeyListSchema, KeySchema, PrincipalSchema } from "../../model/index.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { paging } from "../http/formats.ts";
@@ -16,6 +17,8 @@ const NewKeyBody = Type.Object(
     roles: Type.Optional(Names),
     scopes: Type.Optional(Names),
     expiresAt: Type.Optional(Type.Union([Type.String({ format: "date-time" }), Type.Null()])),
+    atlases: Type.Optional(Names),
+    capabilities: Type.Optional(Names),
   },
   strict,
 );
@@ -39,7 +42,10 @@ export const keyRoutes: readonly Route[] = [
     scope: "admin",
     body: { types: ["application/json"], read: "json", schema: NewKeyBody },
     answers: { 201: { means: "The key.", schema: CreatedKeySchema } },
-    handler: async ({ facade, body: { roles = [], scopes = [], expiresAt, ...rest } }) => {
+    handler: async ({ facade, body: { roles = [], scopes = [], expiresAt, atlases, capabilities, ...rest } }) => {
+      // A key that reaches further than it was asked to would be worse than none.
+      if (atlases !== undefined || capabilities !== undefined)
+        throw fail("NOT_AVAILABLE_YET", "Cannot create a key: this version cannot limit one to atlases or capabilities yet");
       const expiry = expiresAt === undefined || expiresAt === null ? {} : { expiresAt };
       return jsonAnswer(await facade.createKey({ ...rest, roles, scopes, ...expiry }), 201);
     },

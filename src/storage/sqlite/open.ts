@@ -1,7 +1,7 @@
 // Opens a SQLite store and binds the port's verbs to it. Verbs are promises because the port is; the work itself is synchronous.
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isCoded } from "../../base/index.ts";
+import { assert, isCoded } from "../../base/index.ts";
 import type { RowOf } from "../changes.ts";
 import type { Store } from "../ports.ts";
 import { type BlobPlace, findBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
@@ -92,6 +92,11 @@ function bindLedger(db: Connection, blobFolder: BlobPlace) {
     listEventTypes: later(() => db.all<{ name: string }>("select name from event_types order by name").map((row) => row.name)),
     findTrace: later((id: string) => findTrace(db, id)),
     listTraces: later((selection: Parameters<Store["listTraces"]>[0]) => selectTraces(db, selection)),
+    systemTraceId: later(() => {
+      const row = db.get<{ id: string }>("select system_trace as id from ledger_state");
+      assert(row !== null, "a migrated store has its state row");
+      return row.id;
+    }),
     lastSeq: later(() => lastSeq(db)),
     changeToken: later(() => db.get<{ data_version: number }>("pragma data_version")?.data_version ?? 0),
     missingGuards: later(() => missingGuards(db)),

@@ -149,7 +149,9 @@ create table key_hashes (
 create table ledger_state (
   id integer primary key check (id = 1),
   last_seq integer not null,
-  last_claim_version integer not null
+  last_claim_version integer not null,
+  -- Chosen once, here, so that two first processes cannot choose two: a UUID of version 7.
+  system_trace text not null
 ) strict;
 
 create table logs (

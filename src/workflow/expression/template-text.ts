@@ -69,9 +69,13 @@ export function splitTemplate(text: string): SplitTemplate {
   return { parts, problem: null };
 }
 
-/** The expression of a text that is exactly one `{{ }}`; white space around it does not count. */
+/** The expression of a text that is exactly one `{{ }}`; white space beside it makes it text like anything else. */
 export function soleExpression(parts: readonly TemplatePart[]): { expression: string; start: number } | null {
-  const shown = parts.filter((part) => "expression" in part || part.literal.trim() !== "");
-  const [first] = shown;
-  return shown.length === 1 && first !== undefined && "expression" in first ? first : null;
+  const [first] = parts;
+  return parts.length === 1 && first !== undefined && "expression" in first ? first : null;
+}
+
+/** Without the literals that are only white space. */
+export function withoutBlanks(parts: readonly TemplatePart[]): TemplatePart[] {
+  return parts.filter((part) => "expression" in part || part.literal.trim() !== "");
 }

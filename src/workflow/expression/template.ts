@@ -4,7 +4,7 @@ import { setMember } from "../source/raw-node.ts";
 import { textUnitsMax } from "./budget.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import type { Scope } from "./scope.ts";
-import { hasTemplate, soleExpression, splitTemplate, type TemplatePart } from "./template-text.ts";
+import { hasTemplate, soleExpression, splitTemplate, type TemplatePart, withoutBlanks } from "./template-text.ts";
 
 export type Template = {
   /** The value with every expression replaced; parts without one are shared with the definition. @throws EXPRESSION_ERROR */
@@ -96,11 +96,11 @@ export function createConstant(value: Json): Template {
   return { evaluate: () => value };
 }
 
-/** The expression of a condition: what stands in its one `{{ }}`, or the whole text when it has none; null for any other mixture. */
+/** The expression of a condition: what stands in its one `{{ }}`, white space around it aside, or the whole text when it has none; null for any other mixture. */
 export function conditionText(text: string): { expression: string; start: number } | null {
   if (!hasTemplate(text)) return { expression: text, start: 0 };
   const { parts, problem } = splitTemplate(text);
-  return problem === null ? soleExpression(parts) : null;
+  return problem === null ? soleExpression(withoutBlanks(parts)) : null;
 }
 
 export function createCondition(text: string): Condition {

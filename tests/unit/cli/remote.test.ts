@@ -16,6 +16,7 @@ function serve(handler: Handler): string {
   return `http://127.0.0.1:${server.port}`;
 }
 
+const at = (url: string, key: string | null = null, isOwn = true) => ({ url, key, keyProblem: null, isOwn });
 const pathOf = (request: Request) => new URL(request.url).pathname + new URL(request.url).search;
 
 describe("verbs", () => {
@@ -25,7 +26,7 @@ describe("verbs", () => {
       seen.push(`${request.method} ${pathOf(request)} ${request.headers.get("content-type")} ${request.headers.get("authorization")} ${body}`);
       return Response.json({ id: "a", changed: true }, { status: 201 });
     });
-    const { created } = await createRemoteFacade({ url, key: "ak_x" }).applyWorkflow({ id: "a", source: "id: a # ü\n", folder: "/w f", file: "a.yaml" });
+    const { created } = await createRemoteFacade(at(url, "ak_x")).applyWorkflow({ id: "a", source: "id: a # ü\n", folder: "/w f", file: "a.yaml" });
     expect(created).toBe(true);
     expect(seen).toEqual(["PUT /api/v1/workflows/a?folder=%2Fw+f application/yaml Bearer ak_x id: a # ü\n"]);
   });
@@ -36,7 +37,7 @@ describe("verbs", () => {
       seen.push(pathOf(request));
       return Response.json({});
     });
-    await createRemoteFacade({ url, key: null }).getWorkflow("../keys?x=1");
+    await createRemoteFacade(at(url)).getWorkflow("../keys?x=1");
     expect(seen).toEqual(["/api/v1/workflows/..%2Fkeys%3Fx%3D1"]);
   });
 
@@ -46,7 +47,7 @@ describe("verbs", () => {
       seen.push(pathOf(request));
       return Response.json({ executions: [], nextCursor: null });
     });
-    await createRemoteFacade({ url, key: null }).listExecutions({ state: ["FAILED", "CANCELLED"], since: 0, limit: 5 });
+    await createRemoteFacade(at(url)).listExecutions({ state: ["FAILED", "CANCELLED"], since: 0, limit: 5 });
     expect(seen).toEqual(["/api/v1/executions?state=FAILED%2CCANCELLED&since=1970-01-01T00%3A00%3A00.000Z&limit=5"]);
   });
 
@@ -57,14 +58,14 @@ describe("verbs", () => {
       expect(JSON.parse(body)).toEqual({ inputs: { a: 1 } });
       return Response.json({ execution, tasks: [], tasksNextCursor: null });
     });
-    const answer = await createRemoteFacade({ url, key: null }).startExecution({ workflow: "w", inputs: { a: 1 }, waitMs: 1000, idempotencyKey: "k" });
+    const answer = await createRemoteFacade(at(url)).startExecution({ workflow: "w", inputs: { a: 1 }, waitMs: 1000, idempotencyKey: "k" });
     expect(answer.started as unknown).toEqual(execution);
     expect(answer.execution?.tasks).toEqual([]);
   });
 
   test("a cancel that was one before answers 200", async () => {
     const url = serve(() => Response.json({ executionId: "e", state: "CANCELLED" }));
-    expect((await createRemoteFacade({ url, key: null }).cancelExecution("e")).already).toBe(true);
+    expect((await createRemoteFacade(at(url)).cancelExecution("e")).already).toBe(true);
   });
 });
 
@@ -72,21 +73,21 @@ describe("refusals", () => {
   test("the envelope comes back as the error it was", async () => {
     const error = { code: "WORKFLOW_NOT_FOUND", kind: "not_found", message: "No.", hint: "Look.", details: { id: "x" }, request_id: "r" };
     const url = serve(() => Response.json({ error }, { status: 404 }));
-    const call = createRemoteFacade({ url, key: null }).getWorkflow("x");
+    const call = createRemoteFacade(at(url)).getWorkflow("x");
     await expect(call).rejects.toMatchObject({ code: "WORKFLOW_NOT_FOUND", message: "No.", hint: "Look.", details: { id: "x" } });
   });
 
   test("another program's answers are no answers", async () => {
     const url = serve(() => new Response("<html>", { status: 502 }));
-    await expect(createRemoteFacade({ url, key: null }).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    await expect(createRemoteFacade(at(url)).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
     const other = serve(() => new Response("<html>"));
-    await expect(createRemoteFacade({ url: other, key: null }).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    await expect(createRemoteFacade(at(other)).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
   });
 
   test("nobody there is SERVER_UNREACHABLE, and the key is not followed to another place", async () => {
-    await expect(createRemoteFacade({ url: "http://127.0.0.1:1", key: null }).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    await expect(createRemoteFacade(at("http://127.0.0.1:1")).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
     const url = serve(() => new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/" } }));
-    await expect(createRemoteFacade({ url, key: "ak_x" }).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    await expect(createRemoteFacade(at(url, "ak_x")).status()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
   });
 });
 
@@ -116,14 +117,14 @@ describe("streams", () => {
       return new Response(body, { headers: { "content-type": "text/event-stream" } });
     });
     const data = [];
-    for await (const event of streamServerEvents({ url, key: null }, { method: "GET", path: "/" }, new AbortController().signal)) data.push(event.data);
+    for await (const event of streamServerEvents(at(url), { method: "GET", path: "/" }, new AbortController().signal)) data.push(event.data);
     expect(data).toEqual(["a", "b", "c"]);
     expect(asked).toEqual([null, "2"]);
   });
 
   test("a refused stream is an error at once", async () => {
     const url = serve(() => Response.json({ error: { code: "TRACE_NOT_FOUND", kind: "not_found", message: "No." } }, { status: 404 }));
-    const stream = createRemoteFacade({ url, key: null }).streamEvents({ traceId: "t" }, new AbortController().signal);
+    const stream = createRemoteFacade(at(url)).streamEvents({ traceId: "t" }, new AbortController().signal);
     await expect(Array.fromAsync(stream)).rejects.toMatchObject({ code: "TRACE_NOT_FOUND" });
   });
 });
@@ -132,7 +133,7 @@ describe("raw items", () => {
   test("are the bytes of the page, not a copy of the values", async () => {
     const events = ['{"10":1,"9":{"events":["no"]},"s":"a]\\"},["}', '{"n":1.0e3}'];
     const url = serve(() => new Response(`{ "note": {"events":[0]}, "trace_id":"t", "events" : [${events.join(" , ")}], "total_count":2,"has_more":false}`));
-    const page = await createRemoteFacade({ url, key: null }).listEvents({ traceId: "t" });
+    const page = await createRemoteFacade(at(url)).listEvents({ traceId: "t" });
     expect(page).toEqual({ traceId: "t", events, totalCount: 2, hasMore: false });
   });
 

@@ -3,9 +3,13 @@
 create table ledger_state (
   id integer primary key check (id = 1),
   last_seq integer not null,
-  last_claim_version integer not null
+  last_claim_version integer not null,
+  -- Chosen once, here, so that two first processes cannot choose two: a UUID of version 7.
+  system_trace text not null
 ) strict;
-insert into ledger_state values (1, 0, 0);
+insert into ledger_state
+select 1, 0, 0, substr(t, 1, 8) || '-' || substr(t, 9, 4) || '-7' || substr(r, 1, 3) || '-8' || substr(r, 4, 3) || '-' || substr(r, 7, 12)
+from (select printf('%012x', cast(unixepoch('subsec') * 1000 as integer)) as t, lower(hex(randomblob(9))) as r);
 
 create table event_types (
   id integer primary key,
