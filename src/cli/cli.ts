@@ -1,7 +1,7 @@
 // From argv to an exit code: finds the command, parses, runs it, and maps whatever it throws to stderr and the exit table.
 import { fail } from "../base/index.ts";
 import { openContext } from "./context.ts";
-import { describeFailure, Ended } from "./failure.ts";
+import { describeFailure } from "./failure.ts";
 import { beforeDashes, type Found, findCommand } from "./find-command.ts";
 import { brokenPipe, type CliIo } from "./io.ts";
 import { commandSpecs } from "./registry.ts";
@@ -24,7 +24,6 @@ export async function runCli(argv: readonly string[], program: string, io: CliIo
     return await runCommand(found, { program, io });
   } catch (thrown) {
     if (thrown === brokenPipe) return brokenPipeExit;
-    if (thrown instanceof Ended) return thrown.exitCode;
     const failure = describeFailure(thrown, { ...flags, style: await styleFor(io.stderrIsTty) });
     io.stderr(failure.text);
     return failure.exitCode;

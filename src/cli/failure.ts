@@ -3,16 +3,6 @@ import { type ErrorBody, exitOf, toErrorBody } from "../base/index.ts";
 import type { Style } from "./render/style.ts";
 import { jsonText, visible } from "./render/visible.ts";
 
-/** Ends a command with this exit code after it has printed everything itself. */
-export class Ended extends Error {
-  readonly exitCode: number;
-  constructor(exitCode: number) {
-    super(`ended with ${exitCode}`);
-    this.name = "Ended";
-    this.exitCode = exitCode;
-  }
-}
-
 export type FailureView = { json: boolean; style: Style; verbose: boolean };
 
 /** The lines for stderr. Diagnostics that the caller did not print itself are listed below the message. */
@@ -24,13 +14,16 @@ export function renderFailure(body: ErrorBody, view: FailureView): string {
   return `${lines.join("\n")}\n`;
 }
 
+type Finding = { file?: string; line?: number; column?: number; severity?: string; code?: string; message?: string; path?: string; hint?: string };
+
 function diagnosticsOf(body: ErrorBody): string[] {
   const list = body.details?.["diagnostics"];
-  if (!Array.isArray(list)) return [];
-  return list.map((found: { file?: string; line?: number; column?: number; severity?: string; code?: string; message?: string; path?: string; hint?: string }) => {
-    const place = found.line === undefined ? (found.path ?? "") : `${found.file ?? ""}:${found.line}:${found.column ?? 1}`;
-    return visible(`${place === "" ? "" : `${place}: `}${found.severity ?? "error"}[${found.code ?? ""}]: ${found.message ?? ""}${found.hint === undefined ? "" : ` (${found.hint})`}`);
-  });
+  return Array.isArray(list) ? list.map((found: Finding) => visible(renderFinding(found))) : [];
+}
+
+function renderFinding({ file = "", line, column = 1, severity = "error", code = "", message = "", path = "", hint }: Finding): string {
+  const place = line === undefined ? path : `${file}:${line}:${column}`;
+  return `${place === "" ? "" : `${place}: `}${severity}[${code}]: ${message}${hint === undefined ? "" : ` (${hint})`}`;
 }
 
 /** The body and the exit code of anything thrown. A stack is shown for our own mistakes only, and only when asked. */

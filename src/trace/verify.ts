@@ -24,8 +24,8 @@ export type VerifyProblem = {
 export type VerifyReport = { ok: boolean; events: number; traces: number; tables: number; blobs: number; problem: VerifyProblem | null };
 
 const pageSize = 2000;
-type Link = { sequence: number; hash: string; time: number };
-const noLink: Link = { sequence: -1, hash: firstPrevHash, time: 0 };
+type Link = { sequence: number; hash: string; time: number; subject: string };
+const noLink: Link = { sequence: -1, hash: firstPrevHash, time: 0, subject: "" };
 type Tally = { events: number; heads: Map<string, Link>; lastSeq: number };
 
 class Broken extends Error {
@@ -77,14 +77,23 @@ async function checkChain(store: Store, traceId: string | null): Promise<Tally> 
     for (const event of page) {
       if (traceId === null && event.seq !== tally.lastSeq + 1)
         throw new Broken(`events ${tally.lastSeq + 1} to ${event.seq - 1} are missing before it`, placeOf(event));
-      checkEvent(event, tally.heads.get(event.traceId) ?? noLink);
+      const before = tally.heads.get(event.traceId) ?? noLink;
+      checkEvent(event, before);
       await checkBytes(store, event);
-      tally.heads.set(event.traceId, { sequence: event.sequence, hash: event.hash, time: event.time });
+      const subject = before === noLink ? subjectOf(event) : before.subject;
+      tally.heads.set(event.traceId, { sequence: event.sequence, hash: event.hash, time: event.time, subject });
       tally.lastSeq = event.seq;
       tally.events += 1;
     }
     if (page.length < pageSize) return tally;
   }
+}
+
+/** Who a trace is about follows from its first event. */
+function subjectOf(event: StoredEvent): string {
+  if (event.type === "trace.execution.created") return `execution ${event.traceId}`;
+  if (event.type !== "trace.session.started") return `system ${event.traceId}`;
+  return `session ${String((JSON.parse(event.body) as TraceEvent).payload["session_id"])}`;
 }
 
 function placeOf(event: StoredEvent): Partial<VerifyProblem> {
@@ -146,7 +155,9 @@ async function checkHeads(store: Store, tally: Tally, traceId: string | null): P
 
 function checkHead(head: TraceHead, tally: Tally): void {
   const link = tally.heads.get(head.traceId) ?? noLink;
-  if (head.events === link.sequence + 1 && head.lastHash === link.hash && (head.events === 0 || head.lastTime === link.time)) return;
+  const isWhole = head.events === link.sequence + 1 && head.lastHash === link.hash && (head.events === 0 || head.lastTime === link.time);
+  if (isWhole && (head.events === 0 || `${head.subject} ${head.subjectId}` === link.subject)) return;
+  if (isWhole) throw new Broken("the trace's subject is not the one that its first event names", { trace_id: head.traceId, sequence: 0 });
   throw new Broken("the last event of the trace is not the one that its head names", { trace_id: head.traceId, sequence: link.sequence + 1 });
 }
 

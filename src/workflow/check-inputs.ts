@@ -77,7 +77,7 @@ export function requireInputs(definition: WorkflowDefinition, given: GivenInputs
   throw fail("INPUT_INVALID", `Cannot ${verb} "${definition.id}": ${count} with its inputs`, { details: { diagnostics } });
 }
 
-/** The value of `--input key=text`: text for a string input, JSON for every other. @throws INPUT_INVALID for an undeclared key, or text that is not JSON */
+/** The value of `--input key=text`: text for a string input, JSON for every other. @throws INPUT_INVALID for an undeclared key, text that is not JSON, or numbers that JSON cannot hold exactly */
 export function parseInputText(definition: WorkflowDefinition, key: string, text: string): Json {
   const input = definition.inputs.find((one) => one.id === key);
   if (input === undefined) {
@@ -85,10 +85,19 @@ export function parseInputText(definition: WorkflowDefinition, key: string, text
     throw fail("INPUT_INVALID", `Cannot take the input "${key}": the workflow "${definition.id}" does not declare it`, { hint, details: { input: key } });
   }
   if (input.type === "string") return text;
+  let parsed: unknown;
   try {
-    return toIJson(JSON.parse(text));
+    parsed = JSON.parse(text);
   } catch (cause) {
     throw fail("INPUT_INVALID", `Cannot take the input "${key}": it is of type ${input.type}, and its text is not JSON`, { hint: `Write ${key}=<JSON>, such as ${example[input.type]}.`, details: { input: key }, cause });
+  }
+  try {
+    return toIJson(parsed);
+  } catch (cause) {
+    // What is thrown about a number says where it stands; without that it is the nesting.
+    const isNumber = isCoded(cause) && cause.details !== undefined;
+    const problem = isNumber ? "holds a number beyond ±(2^53−1), where JSON numbers stop being exact" : "is nested too deep";
+    throw fail("INPUT_INVALID", `Cannot take the input "${key}": its value ${problem}`, { ...(isNumber ? { hint: "Declare long numbers as type string." } : {}), details: { input: key }, cause });
   }
 }
 

@@ -1,12 +1,14 @@
 // Source text to a checked workflow: text → raw tree → checks → definition. Findings are collected over all steps that can run.
 import { limits } from "../base/index.ts";
-import type { Diagnostic, WorkflowDefinition } from "../model/index.ts";
+import { type Diagnostic, findCoreAction, type WorkflowDefinition } from "../model/index.ts";
 import { buildDefinition } from "./build-definition.ts";
+import { reportUnavailable } from "./check/availability.ts";
 import { checkWorkflow } from "./check/check-workflow.ts";
 import type { FindAction } from "./check/task-form.ts";
 import { readYaml } from "./source/read-yaml.ts";
 import { createReport } from "./source/report.ts";
 import { createSourceText, decodeSource } from "./source/source-text.ts";
+import { partsNotRun } from "./unavailable-parts.ts";
 
 export type ParseOptions = {
   /** Name of the source in findings. */
@@ -17,6 +19,8 @@ export type ParseOptions = {
   expectId?: string;
   /** Actions beside the built-in ones; null for one that is not installed. */
   findAction: FindAction;
+  /** Adds a warning for every part that this version cannot run yet, where there is no error. */
+  availability?: boolean;
 };
 
 export type ParsedWorkflow = { definition: WorkflowDefinition | null; diagnostics: Diagnostic[] };
@@ -38,5 +42,7 @@ export function parseWorkflow(source: string | Uint8Array, options: ParseOptions
   else if (decoded === null) report.add({ code: "YAML_SYNTAX", path: "", message: "The file is not UTF-8", at: start });
   const root = report.hasErrors() ? null : readYaml(text, report);
   const form = root === null ? {} : checkWorkflow(root, { ...options, source: text, report });
-  return { definition: report.hasErrors() ? null : buildDefinition(form), diagnostics: report.list() };
+  const definition = report.hasErrors() ? null : buildDefinition(form);
+  if (options.availability === true && root !== null && definition !== null) reportUnavailable(root, partsNotRun(definition, (name) => options.findAction(name) ?? findCoreAction(name)), report);
+  return { definition, diagnostics: report.list() };
 }

@@ -10,7 +10,7 @@ import { createTemplate } from "./expression/template.ts";
 import { hasTemplate, splitTemplate } from "./expression/template-text.ts";
 import { findLevels } from "./levels.ts";
 import { setMember } from "./source/raw-node.ts";
-import { type UnavailablePart, unavailableParts } from "./unavailable-parts.ts";
+import { partsNotRun, type UnavailablePart } from "./unavailable-parts.ts";
 
 export type PlannedTask = {
   id: string;
@@ -110,6 +110,6 @@ export function planWorkflow(definition: WorkflowDefinition, inputs: JsonObject 
       id: trigger.id, type: trigger.type, next: trigger.type === "cron" ? nextCronTimes(trigger, now, nextTimesShown).map(toIso) : [],
     })),
     timeoutMs: definition.timeoutMs,
-    notAvailableYet: unavailableParts(definition),
+    notAvailableYet: partsNotRun(definition),
   };
 }

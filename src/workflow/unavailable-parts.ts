@@ -1,6 +1,6 @@
 // The parts of the language that validate, but that this version does not run yet. One list, so that nothing is silently ignored.
 import { findCoreAction, type TaskDefinition, type WorkflowDefinition } from "../model/index.ts";
-import type { FindAction } from "./check/task-form.ts";
+import { type FindAction, shellAction } from "./check/task-form.ts";
 
 /** `path` has the form of a diagnostic's; `what` names the part for people. */
 export type UnavailablePart = { path: string; what: string };
@@ -15,10 +15,11 @@ function ofTask(task: TaskDefinition, path: string, findAction: FindAction): Una
   if (task.matrix !== undefined) add("matrix", "matrix");
   if (task.cache !== undefined) add("cache", "cache");
   if (task.runtime === "docker") add("runtime", "runtime docker");
+  if (task.action === shellAction && task.inputs["files"] !== undefined) add("inputs.files", "inputs.files of a script");
   return parts;
 }
 
-/** All unavailable parts of a workflow, in the order of the source. Triggers are not among them: see `hasTriggers`. */
+/** All unavailable parts of a workflow, in the order of the source. Triggers are not among them, since people can start the workflow all the same: see `partsNotRun`. */
 export function unavailableParts(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
   const parts: UnavailablePart[] = definition.inputs.flatMap((input, index) => (input.sensitive ? [{ path: `inputs[${index}].sensitive`, what: "sensitive inputs" }] : []));
   if (definition.secrets.length > 0) parts.push({ path: "secrets", what: "secrets" });
@@ -27,6 +28,12 @@ export function unavailableParts(definition: WorkflowDefinition, findAction: Fin
     for (const [index, task] of definition[phase].entries()) parts.push(...ofTask(task, `${phase}[${index}]`, findAction));
   }
   return parts;
+}
+
+/** Unavailable parts and the triggers: all that people should know of before they rely on it. */
+export function partsNotRun(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
+  const parts = unavailableParts(definition, findAction);
+  return hasTriggers(definition) ? [...parts, { path: "triggers", what: "triggers (kept, but they start nothing)" }] : parts;
 }
 
 /** Whether something besides people starts the workflow. */

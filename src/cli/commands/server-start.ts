@@ -12,15 +12,18 @@ import { signalExits } from "../signals.ts";
 type StartValues = { host: string | null; port: string | null; detach: boolean };
 
 export async function startServer(context: CliContext, values: StartValues): Promise<number> {
+  let isUp = false;
   try {
-    return await start(context, values);
+    return await start(context, values, () => {
+      isUp = true;
+    });
   } catch (thrown) {
-    if (!values.detach) reportStartFailure(context, thrown);
+    if (!isUp) reportStartFailure(context, thrown);
     throw thrown;
   }
 }
 
-async function start(context: CliContext, values: StartValues): Promise<number> {
+async function start(context: CliContext, values: StartValues, onUp: () => void): Promise<number> {
   if (context.common.server !== null) throw fail("USAGE", "Cannot start a server elsewhere: leave --server out");
   parseCount("--port", values.port, { min: 0, max: 65_535 });
   const loaded = await context.loadConfig({
@@ -41,10 +44,10 @@ async function start(context: CliContext, values: StartValues): Promise<number> 
     context.note(`Listening on ${record.url} (pid ${record.pid})`);
     return 0;
   }
-  return await serve(context, loaded);
+  return await serve(context, loaded, onUp);
 }
 
-async function serve(context: CliContext, loaded: LoadedConfig): Promise<number> {
+async function serve(context: CliContext, loaded: LoadedConfig, onUp: () => void): Promise<number> {
   const stop = watchStop(context);
   const lock = await lockDataDir(loaded.dataDir);
   try {
@@ -54,6 +57,7 @@ async function serve(context: CliContext, loaded: LoadedConfig): Promise<number>
       await app.close();
       throw thrown;
     });
+    onUp();
     await stop.asked;
     context.note("Stopping; a second signal ends it at once.");
     await Promise.race([closeAll({ app, loaded, stopServer: () => server.stop() }), stop.forced]);

@@ -73,10 +73,16 @@ export function checkListSource(place: ExpressionPlace): void {
 
 const rootInText = /(?:^|[^\\])\{\{-?\s*(?:inputs|vars|secrets|tasks|execution|trigger|item|index|matrix|env)\b/;
 
+/** Whether somebody would take the text for an expression; `{{.Names}}` of other languages is a constant like any other. */
+function looksReplaced(text: string): boolean {
+  if (!hasTemplate(text)) return false;
+  return rootInText.test(text) || splitTemplate(text).parts.some((part) => "expression" in part && parseExpression(part.expression).problem === null);
+}
+
 /** Reports expressions where nothing is replaced, so that they are not taken for values. */
 export function refuseTemplates({ node, path, report }: { node: RawNode; path: string; report: Report }, what: string): void {
   if (node.kind === "scalar") {
-    if (typeof node.value === "string" && rootInText.test(node.value)) report.add({ code: "BAD_VALUE", path, message: `${what} are constants: nothing in them is replaced`, at: node });
+    if (typeof node.value === "string" && looksReplaced(node.value)) report.add({ code: "BAD_VALUE", path, message: `${what} are constants: nothing in them is replaced`, at: node });
   } else if (node.kind === "list") node.items.forEach((item, index) => refuseTemplates({ node: item, path: `${path}[${index}]`, report }, what));
   else for (const [key, entry] of node.entries) refuseTemplates({ node: entry.value, path: memberPath(path, key), report }, what);
 }

@@ -5,6 +5,7 @@ import { checkSchema, findSchemaProblem } from "../schema/schema-check.ts";
 import { itemsOf, memberOf, type RawNode, toJson } from "../source/raw-node.ts";
 import type { Report } from "../source/report.ts";
 import { inputSchemaKeys } from "./keys.ts";
+import { checkSchemaKeys } from "./schema-keys.ts";
 import { checkIds, textOf } from "./sites.ts";
 
 /** The JSON Schema of a declaration's value: the schema keys of its type, and the type. */
@@ -13,7 +14,8 @@ export function inputSchema(declaration: JsonObject): JsonObject {
   const schema: JsonObject = { type };
   for (const key of Object.keys(inputSchemaKeys[type] ?? {})) {
     const value: Json | undefined = declaration[key];
-    if (value !== undefined) schema[key] = value;
+    // `required: true` speaks of the input, a list of names of the members of its value.
+    if (value !== undefined && !(key === "required" && typeof value === "boolean")) schema[key] = value;
   }
   return schema;
 }
@@ -34,6 +36,7 @@ function checkPattern(node: RawNode, path: string, report: Report): boolean {
 function checkDeclaration(node: RawNode, path: string, report: Report): void {
   const type = textOf(memberOf(node, "type"));
   if (type === null || !Object.hasOwn(inputSchemaKeys, type)) return;
+  checkSchemaKeys(node, path, report);
   if (!checkPattern(node, path, report)) return;
   const declaration = toJson(node);
   if (!isObject(declaration)) return;

@@ -146,6 +146,7 @@ export const inputSchemaKeys: Readonly<Record<string, Readonly<Record<string, Ke
   number: numeric,
   boolean: { enum: enumKey },
   object: {
+    required: key({ is: "either", of: [flag, list(text({ min: 1 }))] }, "Whether an execution needs it; as a list: the members that its value must have."),
     properties: key({ is: "object" }, "Schemas of members."), additionalProperties: key({ is: "either", of: [flag, { is: "object" }] }, "Whether, or which, other members are allowed."),
     patternProperties: key({ is: "object" }, "Schemas of members by pattern."), propertyNames: key({ is: "object" }, "Schema of member names."),
     minProperties: key(size, "Least number of members."), maxProperties: key(size, "Largest number of members."),

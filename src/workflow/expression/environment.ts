@@ -119,6 +119,21 @@ function walk(root: CelNode, visit: (node: CelNode) => void): void {
   }
 }
 
+function isNumberNode(node: CelNode): boolean {
+  if (node.op === "-_") return isCelNode(node.args) && isNumberNode(node.args);
+  return node.op === "value" && (typeof node.args === "bigint" || typeof node.args === "number");
+}
+
+/** `2 in [2.0]`: the library wants one type on both sides, while `isIn` compares numbers by value; `dyn()` leaves it to that. */
+function widenMembership(node: CelNode): void {
+  const args = node.args as [CelNode, CelNode];
+  const [left, right] = args;
+  const items = right.op === "list" ? nodesIn(right.args) : [];
+  if (items.length === 0 || !items.every(isNumberNode) || (left.op === "value" && !isNumberNode(left))) return;
+  const { tree } = parseCel("dyn(0)");
+  args[0] = Object.assign(tree, { args: ["dyn", [left]], start: left.start, end: left.end });
+}
+
 /** Before the types are checked: calls go to our own functions, and every round of a macro is counted. */
 function redirect(node: CelNode): void {
   if (node.op === "rcall") {
@@ -127,6 +142,8 @@ function redirect(node: CelNode): void {
   } else if (node.op === "call") {
     const args = node.args as [string, CelNode[]];
     if (args[0] === "timestamp") args[0] = "strictTimestamp";
+  } else if (node.op === "in") {
+    widenMembership(node);
   } else if (node.op === "comprehension") {
     const loop = node.args as Comprehension;
     const original = loop.condition;

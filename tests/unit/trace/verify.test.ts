@@ -239,10 +239,15 @@ describe("[CRA-X01] verification", () => {
   test("of the state names an event that cannot be folded", async () => {
     const path = join(folder, "unfoldable", "store.db");
     const store = openSqliteStore({ path, durability: "normal", now: startedAt });
-    const trace = await openTrace(store);
+    const trace = await openTrace(store, "system");
     await store.commit([{ events: [draftOf(trace, { type: "trace.workflow.enabled", payload: { workflow: "none" } })], opens: new Map(), changes: [] }]);
     await store.close();
     expect((await problemOf(path, { state: true })).seq).toBe(2);
+  });
+
+  test("finds a trace whose subject was changed", async () => {
+    const path = await tampered((raw) => raw.run("update traces set subject_id = 'somebody' where subject = 'execution'"));
+    expect(await problemOf(path)).toMatchObject({ sequence: 0, seq: null });
   });
 
   test("finds that a guard is missing, and says so beside a changed event too", async () => {
@@ -269,7 +274,7 @@ describe("[CRA-X01] verification", () => {
     const path = await copyOriginal();
     const [ours, theirs] = [1, 2].map(() => openSqliteStore({ path, durability: "normal", now: startedAt }));
     if (ours === undefined || theirs === undefined) throw new Error("two stores are needed");
-    const trace = await openTrace(theirs);
+    const trace = await openTrace(theirs, "system");
     const busy = { ...ours, missingGuards: ours.missingGuards, snapshot: async () => spied(await ours.snapshot()) };
     const spied = (view: typeof ours) => ({
       ...view,
