@@ -18,7 +18,7 @@ function renderCommand(spec: Spec): string {
   const lines = [`### \`${usage}\``, `${spec.about}.${later}`];
   if (spec.details !== "") lines.push(spec.details);
   const options = Object.values(spec.options);
-  if (options.length > 0) lines.push(table(["option", "meaning"], options.map((option) => [`\`${option.names}${option.value === "" ? "" : ` ${option.value}`}\``, option.about])));
+  if (options.length > 0) lines.push(table(["option", "meaning"], options.map((option) => [`\`${option.names}${option.value === "" || option.value.startsWith("[") ? option.value : ` ${option.value}`}\``, option.about])));
   if (spec.examples.length > 0) lines.push(["```text", ...spec.examples.map(([about, line]) => `${line}   # ${about}`), "```"].join("\n"));
   return lines.join("\n\n");
 }

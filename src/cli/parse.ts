@@ -59,7 +59,7 @@ function takeArgument({ kind }: ArgumentDefinition, positionals: string[]): unkn
 function usageError(spec: CommandSpec, thrown: unknown, program: string): CodedError {
   const candidates = (thrown as { candidates?: { reason: string | null }[] } | null)?.candidates;
   const reason = candidates?.find((candidate) => candidate.reason !== null)?.reason ?? "The arguments do not fit.";
-  const unknown = /^Unsupported option name \("(.*)"\)\.?$/s.exec(reason)?.[1];
+  const unknown = /^(?:Unsupported|Invalid) option name \("(.*)"\)\.?$/s.exec(reason)?.[1];
   const usage = `Usage: ${usageLine(spec, program)}`;
   if (unknown !== undefined) return unknownOption(unknown, spec, usage);
   const extra = /^Extraneous positional argument \("(.*)"\)\.?$/s.exec(reason)?.[1];

@@ -1,11 +1,11 @@
 // The log of one attempt: lines are bounded, levelled and counted as they come; its digest goes into the attempt's event.
 import { type Json, limits, startSha256 } from "../base/index.ts";
 import type { LogLevel, LogLine, LogSource } from "../storage/index.ts";
+import { cutMark } from "./cut-mark.ts";
 
 export type AttemptPlace = { executionId: string; task: string; itemIndex: number | null; attempt: number };
 export type NewLine = { source: LogSource; level: LogLevel; message: string; metadata: Json | null; time: number };
 
-const cutMark = " … [cut]";
 /** What a line counts at least: an empty one takes a row all the same. */
 const lineBytesMin = 64;
 

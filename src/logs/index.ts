@@ -1,2 +1,3 @@
 export * from "./attempt-log.ts";
+export * from "./cut-mark.ts";
 export * from "./line-splitter.ts";

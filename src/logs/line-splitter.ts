@@ -1,18 +1,19 @@
 // Splits a stream of bytes into text lines. A line beyond the bound comes in pieces; bytes that are not UTF-8 become U+FFFD.
 import { isObject, type Json, limits } from "../base/index.ts";
+import { cutMark } from "./cut-mark.ts";
 import type { LogLevel } from "../storage/index.ts";
 
 const encoder = new TextEncoder();
 /** Where pieces are measured; what is in it is of no use to anyone. */
-const room = new Uint8Array(limits.logLineBytesMax);
+const room = new Uint8Array(limits.logLineBytesMax - Buffer.byteLength(cutMark));
 
-/** Calls `onLine` for every complete line of the chunks, and for the rest at `end`. */
+/** Calls `onLine` for every complete line of the chunks, and for the rest at `end`; `isCut`: the line goes on in the next piece. */
 export class LineSplitter {
-  readonly #onLine: (line: string) => void;
+  readonly #onLine: (line: string, isCut: boolean) => void;
   readonly #decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
   #rest = "";
 
-  constructor(onLine: (line: string) => void) {
+  constructor(onLine: (line: string, isCut: boolean) => void) {
     this.#onLine = onLine;
   }
 
@@ -41,13 +42,13 @@ export class LineSplitter {
   #give(line: string): void {
     let rest = line.endsWith("\r") ? line.slice(0, -1) : line;
     while (isTooLong(rest)) rest = this.#givePiece(rest);
-    this.#onLine(rest);
+    this.#onLine(rest, false);
   }
 
-  /** The longest start that fits, never half a character; returns what is left. */
+  /** The longest start that fits with a mark behind it, never half a character; returns what is left. */
   #givePiece(text: string): string {
     const { read } = encoder.encodeInto(text, room);
-    this.#onLine(text.slice(0, read));
+    this.#onLine(text.slice(0, read), true);
     return text.slice(read);
   }
 }

@@ -1,17 +1,24 @@
 // What a `run:` task says about itself: the file $WORKFLOW_OUTPUT, and the result frame of any task.
 import { type ErrorBody, fail, isObject, type Json, type JsonObject, kindOf } from "../base/index.ts";
 
+/** What the engine itself says of a script; its lines add further members beside these. */
+const ownMembers = new Set(["exitCode", "stdout"]);
+
 /** Members from `key=value` lines (text) and JSON object lines. @throws PLUGIN_OUTPUT_INVALID naming the line */
 export function parseOutputFile(text: string): JsonObject {
   const out: JsonObject = {};
+  const set = (line: number, key: string, value: Json): void => {
+    if (ownMembers.has(key)) throw badLine(line, `the member "${key}" is the engine's own`);
+    setMember(out, key, value);
+  };
   for (const [index, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
-    if (line.startsWith("{")) for (const [key, value] of Object.entries(parseObject(line, index + 1))) setMember(out, key, value);
+    if (line.startsWith("{")) for (const [key, value] of Object.entries(parseObject(line, index + 1))) set(index + 1, key, value);
     else {
       const at = line.indexOf("=");
       const key = line.slice(0, at).trim();
       if (at < 1 || key === "") throw badLine(index + 1, "neither key=value nor a JSON object");
-      setMember(out, key, line.slice(at + 1).replace(/\r$/, ""));
+      set(index + 1, key, line.slice(at + 1).replace(/\r$/, ""));
     }
   }
   return out;

@@ -14,20 +14,34 @@ export type AttemptFolders = { workspace: string; workdir: string };
 /** Folder names come from ids that were checked: a UUID, a task id, a number. */
 export class Workspaces {
   readonly #root: string;
+  /** The workspaces made or found by this process: who removes and makes one again has another. */
+  readonly #known = new Map<string, { dev: number; ino: number }>();
 
   /** `root`: absolute, private to the engine. */
   constructor(root: string) {
     this.#root = root;
   }
 
+  /** Folders for one attempt. @throws TASK_INPUT_INVALID when an earlier task put something else in place of one */
   open(executionId: string, attempt: { task: string; itemIndex: number | null; attempt: number }): AttemptFolders {
     const base = join(this.#root, executionId);
     const workspace = join(base, "workspace");
     const workdir = join(base, "attempts", `${attempt.task}-${attempt.itemIndex ?? 0}-${attempt.attempt}`);
-    mkdirSync(workspace, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    makeFolder(base);
+    const wasMade = makeFolder(workspace);
+    this.#recognise(executionId, workspace, wasMade);
+    makeFolder(join(base, "attempts"));
     removeTree(workdir);
-    mkdirSync(workdir, { recursive: true, mode: 0o700 });
+    mkdirSync(workdir, { mode: 0o700 });
     return { workspace, workdir };
+  }
+
+  #recognise(executionId: string, workspace: string, wasMade: boolean): void {
+    const { dev, ino } = lstatSync(workspace);
+    const known = wasMade ? undefined : this.#known.get(executionId);
+    if (known !== undefined && (known.dev !== dev || known.ino !== ino)) throw replaced("another folder");
+    this.#known.set(executionId, { dev, ino });
   }
 
   closeAttempt(folders: AttemptFolders): void {
@@ -35,6 +49,7 @@ export class Workspaces {
   }
 
   close(executionId: string): void {
+    this.#known.delete(executionId);
     removeTree(join(this.#root, executionId));
   }
 
@@ -50,6 +65,19 @@ export class Workspaces {
     if (!existsSync(this.#root)) return [];
     return readdirSync(this.#root).filter((id) => !existsSync(join(this.#root, id, keepMark)));
   }
+}
+
+/** Makes a folder that is missing, and says so; what is there must be a folder itself, since a link would lead the next task elsewhere. */
+function makeFolder(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) mkdirSync(path, { mode: 0o700 });
+  else if (!found.isDirectory()) throw replaced(found.isSymbolicLink() ? "a link" : "a file");
+  return found === undefined;
+}
+
+function replaced(by: string) {
+  const hint = "Write into $WORKSPACE, and leave the folder itself where it is.";
+  return fail("TASK_INPUT_INVALID", `Cannot start in the workspace: an earlier task put ${by} in its place`, { hint });
 }
 
 /** Removes a folder with all in it, also where the task took its own rights away. Links are removed, never followed. */
@@ -101,23 +129,39 @@ function leadsOut(workdir: string) {
   return fail("TASK_INPUT_INVALID", `Cannot start in "${workdir}": it is no folder below the workspace`);
 }
 
-/** The bytes of a regular file that the task wrote into its folder, null when there is none. Links are not followed. @throws TOO_LARGE */
-export function readBack(folder: string, name: string, bytesMax: number): Uint8Array | null {
-  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return null;
-  let handle: number;
-  try {
-    handle = openSync(join(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
-    return null;
-  }
+/**
+ * The bytes of a regular file that the task wrote into its folder, null when it is missing or empty. Nothing is followed or waited for.
+ * @throws PLUGIN_OUTPUT_INVALID when something else stands there, or it is too large; `as` names the file for people
+ */
+export function readBack(folder: string, file: { name: string; as: string }, bytesMax: number): Uint8Array | null {
+  const place = lstatSync(folder, { throwIfNoEntry: false });
+  if (place === undefined) return null;
+  if (!place.isDirectory()) throw unreadable(file.as, "the task replaced the folder that it stands in");
+  const handle = openPlain(folder, file);
+  if (handle === null) return null;
   try {
     const status = fstatSync(handle);
-    if (!status.isFile() || status.size === 0) return null;
-    if (status.size > bytesMax) throw fail("TOO_LARGE", `Cannot read what the task wrote: ${status.size} bytes are more than ${bytesMax}`);
+    if (!status.isFile()) throw unreadable(file.as, "it is no plain file");
+    if (status.size === 0) return null;
+    if (status.size > bytesMax) throw unreadable(file.as, `its ${status.size} bytes are more than ${bytesMax}`, { bytes: status.size, bytesMax });
     const bytes = new Uint8Array(status.size);
     const count = readSync(handle, bytes, 0, bytes.byteLength, 0);
     return bytes.subarray(0, count);
   } finally {
     closeSync(handle);
   }
+}
+
+function openPlain(folder: string, file: { name: string; as: string }): number | null {
+  try {
+    return openSync(join(folder, file.name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    if (code === "ENOENT") return null;
+    throw unreadable(file.as, code === "ELOOP" ? "it is a link" : `it cannot be opened (${String(code)})`);
+  }
+}
+
+function unreadable(as: string, why: string, details?: Record<string, unknown>) {
+  return fail("PLUGIN_OUTPUT_INVALID", `Cannot read ${as}: ${why}`, details === undefined ? {} : { details });
 }

@@ -77,7 +77,10 @@ export function requireInputs(definition: WorkflowDefinition, given: GivenInputs
   throw fail("INPUT_INVALID", `Cannot ${verb} "${definition.id}": ${count} with its inputs`, { details: { diagnostics } });
 }
 
-/** The value of `--input key=text`: text for a string input, JSON for every other. @throws INPUT_INVALID for an undeclared key, text that is not JSON, or numbers that JSON cannot hold exactly */
+/**
+ * The value of `--input key=text`: text for a string input, JSON for every other.
+ * @throws INPUT_INVALID for an undeclared key, text that is not JSON, or numbers that JSON cannot hold exactly
+ */
 export function parseInputText(definition: WorkflowDefinition, key: string, text: string): Json {
   const input = definition.inputs.find((one) => one.id === key);
   if (input === undefined) {
@@ -97,7 +100,8 @@ export function parseInputText(definition: WorkflowDefinition, key: string, text
     // What is thrown about a number says where it stands; without that it is the nesting.
     const isNumber = isCoded(cause) && cause.details !== undefined;
     const problem = isNumber ? "holds a number beyond ±(2^53−1), where JSON numbers stop being exact" : "is nested too deep";
-    throw fail("INPUT_INVALID", `Cannot take the input "${key}": its value ${problem}`, { ...(isNumber ? { hint: "Declare long numbers as type string." } : {}), details: { input: key }, cause });
+    const hint = isNumber ? "Declare long numbers as type string." : "Pass deep structures as text, in an input of type string.";
+    throw fail("INPUT_INVALID", `Cannot take the input "${key}": its value ${problem}`, { hint, details: { input: key }, cause });
   }
 }
 

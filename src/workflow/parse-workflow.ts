@@ -43,6 +43,8 @@ export function parseWorkflow(source: string | Uint8Array, options: ParseOptions
   const root = report.hasErrors() ? null : readYaml(text, report);
   const form = root === null ? {} : checkWorkflow(root, { ...options, source: text, report });
   const definition = report.hasErrors() ? null : buildDefinition(form);
-  if (options.availability === true && root !== null && definition !== null) reportUnavailable(root, partsNotRun(definition, (name) => options.findAction(name) ?? findCoreAction(name)), report);
+  if (options.availability === true && root !== null && definition !== null) {
+    reportUnavailable(root, partsNotRun(definition, (name) => options.findAction(name) ?? findCoreAction(name)), report);
+  }
   return { definition, diagnostics: report.list() };
 }

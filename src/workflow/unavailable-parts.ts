@@ -19,7 +19,10 @@ function ofTask(task: TaskDefinition, path: string, findAction: FindAction): Una
   return parts;
 }
 
-/** All unavailable parts of a workflow, in the order of the source. Triggers are not among them, since people can start the workflow all the same: see `partsNotRun`. */
+/**
+ * All parts without which an execution cannot start, in the order of the source. Triggers are not among them, since people can
+ * start the workflow all the same: see `partsNotRun`.
+ */
 export function unavailableParts(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
   const parts: UnavailablePart[] = definition.inputs.flatMap((input, index) => (input.sensitive ? [{ path: `inputs[${index}].sensitive`, what: "sensitive inputs" }] : []));
   if (definition.secrets.length > 0) parts.push({ path: "secrets", what: "secrets" });
@@ -33,7 +36,7 @@ export function unavailableParts(definition: WorkflowDefinition, findAction: Fin
 /** Unavailable parts and the triggers: all that people should know of before they rely on it. */
 export function partsNotRun(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
   const parts = unavailableParts(definition, findAction);
-  return hasTriggers(definition) ? [...parts, { path: "triggers", what: "triggers (kept, but they start nothing)" }] : parts;
+  return hasTriggers(definition) ? [...parts, { path: "triggers", what: "triggers (they are kept, but start nothing)" }] : parts;
 }
 
 /** Whether something besides people starts the workflow. */

@@ -106,6 +106,7 @@ test("[CRA-X02] the OpenAPI document describes exactly the routes there are, and
     expect(operation.security?.length === 0).toBe(operation["x-scope"] === undefined);
     for (const response of Object.values(operation.responses)) expect(response.$ref ?? response.description).toBeString();
   }
+  expect(Object.keys(document.paths["/health/ready"]?.["get"]?.responses ?? {})).toContain("503");
   const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, pointer = ""]) => pointer);
   expect(references.length).toBeGreaterThan(50);
   for (const pointer of references) {

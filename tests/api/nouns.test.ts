@@ -34,6 +34,15 @@ test("an apply keeps its folder, takes enabled, and writes nothing on a dry run"
   expect(await outcome(server.call("GET", "/api/v1/workflows/dry"))).toBe("404 WORKFLOW_NOT_FOUND");
 });
 
+test("what says that it is JSON has to be; YAML that looks like it is YAML", async () => {
+  const put = (body: string, type: string) => outcome(server.call("PUT", "/api/v1/workflows/form", { body, headers: { "content-type": type } }));
+  const flow = "{id: form, tasks: [{id: a, run: 'true'}]}";
+  expect(await put(flow, "application/json; charset=utf-8")).toBe("400 BAD_REQUEST");
+  expect(await put(flow, "application/yaml")).toBe("201");
+  expect(await put('{"id":"form","tasks":[{"id":"a","run":"true"}]}', "application/json")).toBe("200");
+  expect(await put('{"id":"form"}', "application/json")).toBe("422 WORKFLOW_INVALID");
+});
+
 test("a workflow with errors, or of another id, is 422", async () => {
   expect(await outcome(apply("wrong", "id: wrong\ntasks: []\nnope: 1\n"))).toBe("422 WORKFLOW_INVALID");
   expect(await outcome(apply("wrong", workflow("right")))).toBe("422 WORKFLOW_INVALID");

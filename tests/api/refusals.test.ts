@@ -105,6 +105,27 @@ test("unknown paths are 401 without a key and 404 with one, wrong methods 405 wi
   expect(await outcome(server.call("OPTIONS", "/api/v1/workflows"))).toBe("405 METHOD_NOT_ALLOWED");
 });
 
+test("a hook that does not exist is 404 without a key", async () => {
+  for (const path of ["/hooks/x/y", "/hooks/x/y/z"]) expect(await outcome(server.call("POST", path, { key: null, body: "{}" }))).toBe("404 NOT_FOUND");
+  expect(await outcome(server.call("POST", "/hooks", { key: null }))).toBe("401 UNAUTHORIZED");
+});
+
+test("the events of an execution need their own scope", async () => {
+  const path = `/api/v1/executions/${absent}?include=`;
+  const { key } = await server.keyWith("execution:read");
+  const { key: both } = await server.keyWith("execution:read", "trace:read");
+  expect(await outcome(server.call("GET", `${path}inputs,trace`, { key }))).toBe("403 FORBIDDEN");
+  expect(await outcome(server.call("GET", `${path}inputs,timeline`, { key }))).toBe("404 EXECUTION_NOT_FOUND");
+  expect(await outcome(server.call("GET", `${path}trace`, { key: both }))).toBe("404 EXECUTION_NOT_FOUND");
+});
+
+test("what a later version does says so", async () => {
+  expect(await outcome(server.call("POST", "/api/v1/executions/cleanup", { body: { olderThan: "30d" } }))).toBe("422 NOT_AVAILABLE_YET");
+  const wish = { principal: { type: "service", id: "x" }, roles: ["viewer"] };
+  for (const more of [{ atlases: ["a*"] }, { capabilities: [] }])
+    expect(await outcome(server.call("POST", "/api/v1/keys", { body: { ...wish, ...more } }))).toBe("422 NOT_AVAILABLE_YET");
+});
+
 test("an id that cannot be one is as absent as one that nobody has", async () => {
   const ids = ["nope", "00000000-0000-7000-8000-0000000000FF", absent, `${absent}0`];
   const ask = (method: string, path: string) => outcome(server.call(method, path));

@@ -76,3 +76,16 @@ test("[WF-24] scenario 3: refusals have stable codes and change nothing", async 
   expect((await call("GET", "/api/v1/executions")).body["executions"]).toEqual([]);
   await close();
 });
+
+test("a page of log lines goes on in its own order only", async () => {
+  const { call, close } = await open("cursor");
+  await call("PUT", "/api/v1/workflows/lines", "id: lines\ntasks: [{ id: t, run: 'echo one; echo two' }]\n");
+  const run = await call("POST", "/api/v1/workflows/lines/executions?wait=30s", {});
+  const path = `/api/v1/executions/${(run.body["execution"] as { executionId: string }).executionId}/logs?limit=1&order=`;
+  const first = (await call("GET", `${path}asc`)).body as { items: { message: string }[]; nextCursor: string };
+  const next = (await call("GET", `${path}asc&cursor=${first.nextCursor}`)).body as typeof first;
+  expect([first, next].map(({ items }) => items[0]?.message)).toEqual(["one", "two"]);
+  const other = await call("GET", `${path}desc&cursor=${first.nextCursor}`);
+  expect([other.status, other.body]).toMatchObject([400, { error: { code: "BAD_REQUEST" } }]);
+  await close();
+});

@@ -86,6 +86,15 @@ describe("wrong lines", () => {
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: "SERVER_UNREACHABLE" } });
   });
 
+  test("an answer that cannot be written is an error with a code, whatever the command", async () => {
+    for (const line of ["list --json", "--help", "completion bash"]) {
+      const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", `"${binary}" ${line} > /dev/full`], { env: home.env(), stderr: "pipe" });
+      expect([line, exitCode]).toEqual([line, 4]);
+      expect(stderr.toString()).toContain("ENOSPC");
+    }
+    expect(Bun.spawnSync(["sh", "-c", `"${binary}" lsit 2> /dev/full`], { env: home.env() }).exitCode).toBe(2);
+  });
+
   test("a reader that goes away ends the command quietly", async () => {
     const { stdout, exitCode, stderr } = Bun.spawnSync(["sh", "-c", `"${binary}" --help | head -n 1`], { env: home.env() });
     expect({ exitCode, lines: stdout.toString().split("\n").length, stderr: stderr.toString() }).toEqual({ exitCode: 0, lines: 2, stderr: "" });

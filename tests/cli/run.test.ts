@@ -1,6 +1,7 @@
 // `workflow run` of the built binary: what goes where, how it ends, and what signals do.
 import { describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, Home, processesWith, root, until } from "../product/binary.ts";
 
@@ -75,11 +76,49 @@ describe("a file", () => {
     }
   });
 
+  test("every problem of the inputs is told at once", async () => {
+    const name = file("needs.yaml", "id: needs\ninputs: [{ id: n, type: integer }, { id: m, type: string, required: true }]\ntasks: [{ id: a, run: echo }]\n");
+    const expected = [["WRONG_TYPE", "inputs.n"], ["UNKNOWN_KEY", "inputs.zz"], ["MISSING_KEY", "inputs.m"]];
+    for (const verb of ["run", "plan"]) {
+      const { code, stderr } = await home.run([verb, name, "--input", "n=abc", "--input", "zz=1", "--json"]);
+      const { error } = JSON.parse(stderr) as { error: { code: string; details: { diagnostics: { code: string; path: string }[] } } };
+      expect([code, error.code, error.details.diagnostics.map((found) => [found.code, found.path])]).toEqual([3, "INPUT_INVALID", expected]);
+    }
+  });
+
+  test("bytes that are not UTF-8 are refused, never replaced; a byte order mark is part of the digest", async () => {
+    writeFileSync(home.path("latin.yaml"), Buffer.from("id: latin\ntasks: [{ id: a, run: \"echo \xff\" }]\n", "latin1"));
+    for (const verb of ["run", "apply", "validate", "plan", "fmt", "graph"]) {
+      const { code, stdout, stderr } = await home.run([verb, "latin.yaml"]);
+      expect([verb, code, stdout]).toEqual([verb, 3, ""]);
+      expect(stderr).toMatch(/^latin\.yaml:1:1: error\[YAML_SYNTAX\]/m);
+    }
+    writeFileSync(home.path("marked.yaml"), "\ufeffid: marked\ntasks: [{ id: a, run: echo }]\n");
+    const sha256 = createHash("sha256").update(readFileSync(home.path("marked.yaml"))).digest("hex");
+    expect((await home.run(["run", "marked.yaml", "--quiet"])).code).toBe(0);
+    expect(JSON.parse((await home.run(["describe", "marked", "--json"])).stdout)).toMatchObject({ sha256 });
+  });
+
+  test("from stdin relative entries start from the current folder", async () => {
+    const source = "id: piped\npermissions: { filesystem: { read: [./x] } }\ntasks: [{ id: a, run: echo }]\n";
+    expect((await home.run(["apply", "-"], { stdin: source })).code).toBe(0);
+    expect(JSON.parse((await home.run(["describe", "piped", "--json"])).stdout)).toMatchObject({ folder: realpathSync(home.dir) });
+  });
+
+  test.each(["--allow-net=h:1", "--allow-read=/x", "--allow-write=/x", "--allow-env=A", "--allow-all", "--learn", "--learn=grants.yaml"])(
+    "%s is of a later version",
+    async (option) => {
+      const { code, stderr } = await home.run(["run", plain, option, "--json"]);
+      expect([code, (JSON.parse(stderr) as { error: { code: string } }).error.code]).toEqual([3, "NOT_AVAILABLE_YET"]);
+    },
+  );
+
   test("errors in the file end with 3 and say where", async () => {
     const bad = file("bad.yaml", "id: bad\ntasks:\n  - id: a\n    run: echo\n    needs: [zz]\n");
     const human = await home.run(["run", bad]);
     expect({ code: human.code, stdout: human.stdout }).toEqual({ code: 3, stdout: "" });
     expect(human.stderr).toMatch(/^bad\.yaml:5:13: error\[UNKNOWN_NEED\]/m);
+    expect(human.stderr).toMatch(/^ {2}5 \| {5}needs: \[zz\]\n {4}\| {13}\^\^$/m);
     expect(human.stderr).toContain("error[WORKFLOW_INVALID]");
     const json = await home.run(["run", bad, "--json"]);
     expect(JSON.parse(json.stderr)).toMatchObject({ error: {
@@ -103,6 +142,10 @@ describe("a file", () => {
     const changed = await home.run(["run", name]);
     expect(changed.stdout).toBe("new\n");
     expect(changed.stderr).toContain("apply");
+    const asJson = await home.run(["run", name, "--json"]);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ execution: { revision: 2 } });
+    expect(asJson.stderr).toMatch(/^Workflow twice .* keeps revision 1 .*\n$/);
+    expect((await home.run(["run", name, "--json", "--quiet"])).stderr).toBe("");
     expect(await home.run(["run", "twice", "--quiet"])).toMatchObject({ code: 0, stdout: "old\n" });
   });
 });

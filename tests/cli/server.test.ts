@@ -1,12 +1,13 @@
 // `workflow server …` of the built binary: one per data folder, found by the other commands, stopped cleanly.
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Home, root, until } from "../product/binary.ts";
 
 const status = async (home: Home) => JSON.parse((await home.run(["server", "status", "--json"])).stdout) as {
   running: boolean; pid: number | null; url: string | null,
 };
+const hintOf = (stderr: string) => (JSON.parse(stderr) as { error: { hint: string } }).error.hint;
 const codeOf = (stderr: string) => (JSON.parse(stderr) as { error: { code: string } }).error.code;
 
 describe("server", () => {
@@ -61,6 +62,15 @@ describe("server", () => {
     expect((await home.run(["server", "stop"])).code).toBe(0);
   }, 30_000);
 
+  test("of detached ones that start together each loser says one thing", async () => {
+    const home = new Home();
+    const starts = await Promise.all([1, 2, 3].map(() => home.run(["server", "start", "--detach", "--port", "0", "--json"])));
+    expect(starts.map(({ code }) => code).toSorted()).toEqual([0, 5, 5]);
+    for (const { code, stderr } of starts) if (code !== 0) expect([codeOf(stderr), stderr.trimEnd().split("\n").length]).toEqual(["SERVER_RUNNING", 1]);
+    expect(readdirSync(home.data).filter((name) => name.startsWith("start-"))).toEqual([]);
+    expect((await home.run(["server", "stop"])).code).toBe(0);
+  }, 30_000);
+
   test("a start that fails says why, also detached", async () => {
     const home = new Home();
     for (const more of [[], ["--detach"]]) {
@@ -82,12 +92,14 @@ describe("the local key", () => {
     const elsewhere = await home.run(["list", "--json", "--server", server.url, "--data", home.path("empty")]);
     expect([elsewhere.code, codeOf(elsewhere.stderr)]).toEqual([6, "UNAUTHORIZED"]);
     chmodSync(key, 0o644);
-    expect((await home.run(["list", "--json"])).code).toBe(6);
+    const open = await home.run(["list", "--json"]);
+    expect([open.code, codeOf(open.stderr), hintOf(open.stderr)]).toEqual([6, "UNAUTHORIZED", expect.stringContaining("chmod 600")]);
     const text = readFileSync(key, "utf8");
     rmSync(key);
     writeFileSync(home.path("real.key"), text, { mode: 0o600 });
     symlinkSync(home.path("real.key"), key);
-    expect((await home.run(["list", "--json"])).code).toBe(6);
+    const linked = await home.run(["list", "--json"]);
+    expect([linked.code, hintOf(linked.stderr)]).toEqual([6, expect.stringContaining("it is a link")]);
     expect((await home.run(["list", "--json"], { env: { AUTOKESTRA_API_KEY: text.trim() } })).code).toBe(0);
     expect((await server.stop()).code).toBe(0);
   }, 30_000);
@@ -108,6 +120,35 @@ describe("run beside a server", () => {
     expect(await home.run(["run", "say.yaml", "--quiet"])).toMatchObject({ code: 0, stdout: "1\n" });
     expect((await home.run(["run", "say.yaml", "--server", server.url, "--quiet"])).stdout).toBe("1\n");
     expect((await home.run(["run", "say", "--wait", "--input", "times=many"])).code).toBe(3);
+    expect((await server.stop()).code).toBe(0);
+  }, 30_000);
+
+  test("with --timeout an id runs in this process, and a server named by its URL is refused", async () => {
+    const home = new Home();
+    const server = await home.startServer();
+    writeFileSync(home.path("nap.yaml"), "id: nap\ntasks: [{ id: a, run: sleep 60 }]\n");
+    await home.run(["apply", "nap.yaml"]);
+    const here = await home.run(["run", "nap", "--timeout", "100ms", "--json"]);
+    expect([here.code, JSON.parse(here.stdout)]).toMatchObject([1, { execution: { state: "FAILED", reasonCode: "TIMEOUT" } }]);
+    const there = await home.run(["run", "nap", "--timeout", "100ms", "--json", "--server", server.url]);
+    expect([there.code, codeOf(there.stderr), hintOf(there.stderr)]).toEqual([2, "USAGE", expect.stringContaining("--server")]);
+    expect((await server.stop()).code).toBe(0);
+  }, 30_000);
+
+  test("the folder goes to the own server, by whatever name, and to no other; a key is of the user of the system", async () => {
+    const home = new Home();
+    const server = await home.startServer();
+    writeFileSync(home.path("own.yaml"), "id: own\ntasks: [{ id: a, run: echo }]\n");
+    const folder = async () => ((await server.call("GET", "/api/v1/workflows/own")).body as { folder: string | null }).folder;
+    const elsewhere = ["--server", server.url, "--data", home.path("other"), "--api-key", server.key];
+    expect((await home.run(["apply", "own.yaml", ...elsewhere])).code).toBe(0);
+    expect(await folder()).toBeNull();
+    expect((await home.run(["apply", "own.yaml", "--server", server.url])).code).toBe(0);
+    expect(await folder()).toBe(realpathSync(home.dir));
+    const pruned = await home.run(["apply", ".", "--prune", "--json", ...elsewhere]);
+    expect([pruned.code, codeOf(pruned.stderr)]).toEqual([2, "USAGE"]);
+    const key = await home.run(["key", "create", "--role", "viewer", "--json"], { env: { USER: "mallory", LOGNAME: "mallory" } });
+    expect((JSON.parse(key.stdout) as { principal: { id: string } }).principal.id).toBe(Bun.spawnSync(["id", "-un"]).stdout.toString().trim());
     expect((await server.stop()).code).toBe(0);
   }, 30_000);
 

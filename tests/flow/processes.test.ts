@@ -272,16 +272,45 @@ test("what a stop cuts off is lost, as after a crash", async () => {
   expect((await typesOf(world, id)).slice(3)).toEqual(["task.lost", "task.started", "task.succeeded", "execution.succeeded"]);
 });
 
+/** A store that takes so long for each commit. */
+const slowly = (world: () => World, ms: number) => (store: Store, { owner }: Pick<Process, "owner">): Store => ({
+  ...store,
+  commit: async (requests) => {
+    await world().time.sleep(owner, ms);
+    return store.commit(requests);
+  },
+});
+
+test("a cancel that is read again while its answer is being written does not hit the handlers too", async () => {
+  const scriptOf = ({ task }: TaskCall): Script => (task === "tidy" ? { ...done, ms: 3000 } : endless);
+  const world: World = new World({ scriptOf, wrap: slowly(() => world, 700) });
+  const process = await start(world);
+  const target = await world.apply({ id: "long", tasks: [run("a")], finally: [run("tidy")] });
+  const request = world.request(target);
+  void process.engine.submit(request);
+  await world.time.advance(1500);
+  const row = { command_id: world.ids.next(), execution_id: request.executionId, kind: "cancel", body: "{}", by: "user:other", created_at: world.time.now };
+  await world.store.commit([{ events: [], opens: new Map(), changes: [{ table: "commands", op: "insert", row }] }]);
+  for (let count = 0; count < 30; count += 1) {
+    await world.apply({ id: "noise", tasks: [run("a"), run(`b${count}`)] });
+    await world.time.advance(100);
+  }
+  await world.end(request.executionId);
+  expect(await world.tasks(request.executionId)).toEqual({ a: "CANCELLED USER_CANCELLED", tidy: "SUCCESS SUCCESS" });
+});
+
+test("a timer that rings early, as those of a system do after weeks, stops no attempt before its time", async () => {
+  const world = new World({ scriptOf: () => endless });
+  const owner = { isDead: false, frozenUntil: 0 };
+  const timers = world.time.timersOf(owner);
+  const process = await start(world, { timers: { ...timers, set: (at, work) => timers.set(Math.min(at, world.time.now + 1000), work) } });
+  const id = await world.submit(process, await world.apply({ id: "slow", tasks: [run("a", [], { timeout: "1h" })] }));
+  const row = await world.end(id, 2 * 3_600_000);
+  expect([row.reason, (row.ended_at ?? 0) - row.created_at]).toEqual(["TIMEOUT", 3_600_001]);
+});
+
 test("a stop that comes while a commit is under way starts nothing of it, and gives its claim back", async () => {
-  const world: World = new World({
-    wrap: (store, { owner }) => ({
-      ...store,
-      commit: async (requests) => {
-        await world.time.sleep(owner, 100);
-        return store.commit(requests);
-      },
-    }),
-  });
+  const world: World = new World({ wrap: slowly(() => world, 100) });
   const slow = await start(world);
   const request = world.request(await world.apply({ id: "one", tasks: [run("only", [], { retry: { max: 2 } })] }));
   const submitting = slow.engine.submit(request).catch((cause: unknown) => cause);

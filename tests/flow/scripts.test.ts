@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, limits, sha256Hex } from "../../src/base/index.ts";
+import { cutMark } from "../../src/logs/index.ts";
 import { RealEngine } from "./real-engine.ts";
 import { caller } from "./world.ts";
 
@@ -142,10 +143,11 @@ test("a line beyond the bound comes in pieces, with nothing lost", async () => {
   const script = "import sys\nsys.stdout.write('a' * 200000 + '\\n' + '\\u20ac' * 60000)";
   const { logs, attempts, outputs } = await real.run({ run: script, shell: "python3" });
   expect(logs.every((line) => Buffer.byteLength(line.message) <= limits.logLineBytesMax)).toBe(true);
-  expect(logs.map((line) => line.message.length)).toEqual([65_536, 65_536, 65_536, 3392, 21_845, 21_845, 16_310]);
-  expect(logs.map((line) => line.message).join("")).toBe("a".repeat(200_000) + "€".repeat(60_000));
+  expect(logs.map((line) => line.message.endsWith(cutMark))).toEqual([true, true, true, false, true, true, false]);
+  expect(logs.map((line) => line.message.replace(cutMark, "")).join("")).toBe("a".repeat(200_000) + "€".repeat(60_000));
   expect(attempts[0]?.log_sha256).toBe(sha256Hex(logs.map((line) => `${line.message}\n`).join("")));
-  expect(Buffer.byteLength(String(outputs["t0"]?.["stdout"]))).toBeLessThanOrEqual(limits.stdoutOutputBytesMax);
+  // The output is the text as it was written: neither marks nor the places of the cuts are in it.
+  expect(String(outputs["t0"]?.["stdout"])).toMatch(/^€{21000,21845}$/);
 });
 
 test("a flood of lines is slowed down and all there; the output keeps its end", async () => {
@@ -213,15 +215,54 @@ const planted: [string, string][] = [
   ["a link in place of its folder", 'd="$HOME"; mkdir "$WORKSPACE/x"; echo a=1 > "$WORKSPACE/x/output"; rm -rf "$d"; ln -s "$WORKSPACE/x" "$d"'],
 ];
 for (const [what, script] of planted)
-  test(`${what} planted as $WORKFLOW_OUTPUT is neither followed nor waited for`, async () => {
-    const { outputs, row } = await real.run({ run: `${script}; echo fine` });
-    expect(row.state).toBe("SUCCESS");
-    expect(outputs["t0"]).toEqual({ exitCode: 0, stdout: "fine" });
+  test(`${what} planted as $WORKFLOW_OUTPUT is neither followed nor waited for, and is said`, async () => {
+    const { errors, row, attempts } = await real.run({ run: `${script}; echo fine`, retry: { max: 2 } });
+    expect([row.state, errors["t0"]?.code, attempts.length]).toEqual(["FAILED", "PLUGIN_OUTPUT_INVALID", 1]);
   });
+
+for (const name of ["WORKFLOW_OUTPUT", "WORKFLOW_RESULT"])
+  test(`a link planted as $${name} alone is said; an empty file is nothing`, async () => {
+    const { errors, outputs } = await real.run([{ run: `ln -s /etc/hostname "$${name}"` }, { run: `: > "$${name}"` }]);
+    expect(errors["t0"]).toMatchObject({ code: "PLUGIN_OUTPUT_INVALID" });
+    expect(errors["t0"]?.message).toContain(`$${name}`);
+    expect(outputs["t1"]).toEqual({ exitCode: 0, stdout: "" });
+  });
+
+test("a link that a task puts in place of the workspace leads no later task elsewhere", async () => {
+  const outside = join(real.folder, "outside");
+  mkdirSync(outside);
+  const { errors, row, attempts } = await real.run([
+    { run: `mv "$WORKSPACE" "$WORKSPACE.moved"; ln -s '${outside}' "$WORKSPACE"` },
+    { run: "echo planted > file", needs: ["t0"], retry: { max: 3 } },
+  ]);
+  expect([row.state, errors["t1"]?.code, attempts.length]).toEqual(["FAILED", "TASK_INPUT_INVALID", 2]);
+  expect(readdirSync(outside)).toEqual([]);
+});
+
+test("a variable too large for a process is named, and so is the largest of too many", async () => {
+  const long = "{{ tasks.t3.output.stdout }}";
+  const { errors, outputs } = await real.run([
+    { run: "echo never", env: { SMALL: "x", HUGE: "x".repeat(128 * 1024) } },
+    { run: "echo never", needs: ["t3"], env: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`V${index}`, index === 10 ? `${long}y` : long])) },
+    { run: "echo ${#BIG}", env: { BIG: "x".repeat(128 * 1024 - "BIG=".length - 1) } },
+    { run: "head -c 65000 /dev/zero | tr '\\0' x" },
+  ]);
+  expect(errors["t0"]).toMatchObject({ code: "TASK_INPUT_INVALID", details: { variable: "HUGE" } });
+  expect(errors["t1"]).toMatchObject({ code: "TASK_INPUT_INVALID", details: { variable: "V10" } });
+  expect(outputs["t2"]?.["stdout"]).toBe("131067");
+});
 
 test("a $WORKFLOW_OUTPUT that is too large is refused", async () => {
   const { errors } = await real.run({ run: 'head -c 2000000 /dev/zero | tr "\\0" x > "$WORKFLOW_OUTPUT"' });
-  expect(errors["t0"]?.code).toBe("TOO_LARGE");
+  expect(errors["t0"]?.code).toBe("PLUGIN_OUTPUT_INVALID");
+});
+
+test("a result that is too large is refused, in the file and on descriptor 3", async () => {
+  const { errors } = await real.run([
+    { run: 'head -c 2000000 /dev/zero | tr "\\0" x > "$WORKFLOW_RESULT"' },
+    { run: 'head -c 2000000 /dev/zero | tr "\\0" x >&3' },
+  ]);
+  expect([errors["t0"]?.code, errors["t1"]?.code]).toEqual(["PLUGIN_OUTPUT_INVALID", "PLUGIN_OUTPUT_INVALID"]);
 });
 
 test("what a task leaves behind in its folders does not keep its execution from ending", async () => {

@@ -148,13 +148,12 @@ export function appliedPayload(
 /** Writes `trace.workflow.applied` with the source as its artifact. */
 export async function commitApplied(context: AppContext, caller: Caller, what: { payload: JsonObject; stored: StoredRevision; source: string }): Promise<void> {
   const { sha256 } = what.stored;
-  const contentType = what.source.trimStart().startsWith("{") ? "application/json" : "application/yaml";
-  const artifacts = [{ name: "source", uri: `artifact:${sha256}`, sha256, content_type: contentType }];
+  const artifacts = [{ name: "source", uri: `artifact:${sha256}`, sha256, content_type: "application/yaml" }];
   context.session.ensure();
   await context.ledger.commit({
     events: [systemEvent(context, caller, { type: "trace.workflow.applied", payload: { ...what.payload, by: principalText(caller.principal) }, artifacts })],
     opens: systemOpens(context),
-    blobs: [{ sha256, bytes: new TextEncoder().encode(what.source), contentType }],
+    blobs: [{ sha256, bytes: new TextEncoder().encode(what.source), contentType: "application/yaml" }],
   });
 }
 
@@ -166,7 +165,8 @@ export async function requireWorkflow(context: AppContext, id: string, verb: str
 }
 
 async function readSource(context: AppContext, sha256: string): Promise<string> {
-  return new TextDecoder().decode(await readBlob(context.store, sha256));
+  // The bytes as applied, a byte order mark included: their digest is the revision's.
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await readBlob(context.store, sha256));
 }
 
 function toItem(row: Row): WorkflowItem {

@@ -42,8 +42,8 @@ export async function runWorkflow(context: CliContext, values: RunValues): Promi
 }
 
 function refuseLater(values: RunValues): void {
-  const given = values.learn !== false || values.allowAll || [values.allowNet, values.allowRead, values.allowWrite, values.allowEnv].some((list) => list.length > 0);
-  if (given)
+  const lists = [values.allowNet, values.allowRead, values.allowWrite, values.allowEnv];
+  if (values.learn !== false || values.allowAll || lists.some((list) => list.length > 0))
     throw fail("NOT_AVAILABLE_YET", "Cannot widen permissions from the command line: this version does not have it yet", {
       hint: "Write the grant into the workflow's permissions.",
     });
@@ -118,7 +118,8 @@ async function remarkOtherRevision(context: CliContext, facade: Facade, { execut
   const { revision } = await facade.getWorkflow(execution.workflowId);
   if (revision === execution.revision) return;
   const id = visibleLine(execution.workflowId);
-  context.remark(`Workflow ${id} is stored with another text: this run used the file; ${context.program} run ${id} keeps revision ${revision} until it is applied.`);
+  const kept = `${context.program} run ${id} keeps revision ${revision} until it is applied`;
+  context.remark(`Workflow ${id} is stored with another text: this run used the file; ${kept}.`);
 }
 
 // A file with errors is shown with the lines they are in, as `validate` shows it.

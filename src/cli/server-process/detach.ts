@@ -18,9 +18,10 @@ export async function startDetached(context: CliContext, loaded: LoadedConfig, f
   const log = join(loaded.dataDir, "server.log");
   const fd = openSync(log, "a", 0o600);
   // Several starts write to one log, so each has its failure told in a file of its own.
-  const report = join(loaded.dataDir, `start-${crypto.randomUUID()}.json`);
+  const report = join(loaded.dataDir, `start-${process.pid}-${context.io.now()}.json`);
   const env = { ...context.io.env, [reportVariable]: report };
-  const child = spawn(process.execPath, [...programArgs(), ...startArgs(context, flags)], { cwd: context.io.cwd, env, detached: true, stdio: ["ignore", fd, fd] });
+  const args = [...programArgs(), ...startArgs(context, flags)];
+  const child = spawn(process.execPath, args, { cwd: context.io.cwd, env, detached: true, stdio: ["ignore", fd, fd] });
   closeSync(fd);
   const ended = exitOf(child);
   const deadline = context.io.now() + readyMs;

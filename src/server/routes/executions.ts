@@ -41,7 +41,11 @@ const ListQuery = Type.Object(
   strict,
 );
 const InspectQuery = Type.Object(
-  { include: Type.Optional(Type.Array(oneOf(["inputs", "timeline", "trace"]), { description: "Further parts, separated by commas; trace needs the scope trace:read too." })) },
+  {
+    include: Type.Optional(
+      Type.Array(oneOf(["inputs", "timeline", "trace"]), { description: "Further parts, separated by commas; trace needs the scope trace:read too." }),
+    ),
+  },
   strict,
 );
 const TasksQuery = Type.Object(

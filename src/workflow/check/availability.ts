@@ -22,6 +22,7 @@ export function reportUnavailable(root: RawNode, parts: readonly UnavailablePart
   for (const { path, what } of parts) {
     // Both ways of writing triggers have become one in the definition.
     const written = path === "triggers" && memberOf(root, "triggers") === undefined ? "trigger" : path;
-    report.add({ code: "NOT_AVAILABLE_YET", path: written, message: `This version checks ${what}, but does not run it yet`, at: placeOf(root, written), warning: true });
+    const message = `Not available in this version: ${what}`;
+    report.add({ code: "NOT_AVAILABLE_YET", path: written, message, at: placeOf(root, written), warning: true });
   }
 }

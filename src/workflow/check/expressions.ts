@@ -82,7 +82,8 @@ function looksReplaced(text: string): boolean {
 /** Reports expressions where nothing is replaced, so that they are not taken for values. */
 export function refuseTemplates({ node, path, report }: { node: RawNode; path: string; report: Report }, what: string): void {
   if (node.kind === "scalar") {
-    if (typeof node.value === "string" && looksReplaced(node.value)) report.add({ code: "BAD_VALUE", path, message: `${what} are constants: nothing in them is replaced`, at: node });
+    if (typeof node.value !== "string" || !looksReplaced(node.value)) return;
+    report.add({ code: "BAD_VALUE", path, message: `${what} are constants: nothing in them is replaced`, at: node });
   } else if (node.kind === "list") node.items.forEach((item, index) => refuseTemplates({ node: item, path: `${path}[${index}]`, report }, what));
   else for (const [key, entry] of node.entries) refuseTemplates({ node: entry.value, path: memberPath(path, key), report }, what);
 }

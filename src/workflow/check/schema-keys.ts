@@ -23,7 +23,8 @@ function checkSchema(node: RawNode, path: string, report: Report): void {
   if (node.kind !== "map") return;
   for (const [key, { keyAt }] of node.entries) {
     if (keywords.has(key)) continue;
-    report.add({ code: "UNKNOWN_KEY", path: memberPath(path, key), message: `There is no key ${JSON.stringify(key.slice(0, 80))} in a JSON Schema`, at: keyAt, hint: didYouMean(key, keywords) });
+    const message = `There is no key ${JSON.stringify(key.slice(0, 80))} in a JSON Schema`;
+    report.add({ code: "UNKNOWN_KEY", path: memberPath(path, key), message, at: keyAt, hint: didYouMean(key, keywords) });
   }
   checkSchemaKeys(node, path, report);
 }

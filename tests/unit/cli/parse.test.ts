@@ -1,6 +1,6 @@
 // The command line: what is understood, and what is said about what is not.
 import { describe, expect, test } from "bun:test";
-import { command, flag, list, one, some, text } from "../../../src/cli/command.ts";
+import { command, either, flag, list, one, some, text } from "../../../src/cli/command.ts";
 import { findCommand } from "../../../src/cli/find-command.ts";
 import { parseCommand, usageLine } from "../../../src/cli/parse.ts";
 import { commandSpecs } from "../../../src/cli/registry.ts";
@@ -11,21 +11,29 @@ const spec = command({
   group: "Things",
   about: "Do",
   args: { target: one("TARGET") },
-  options: { force: flag("--force", "f"), name: text("-n,--name", "N", "n"), input: list("-i,--input", "K=V", "i") },
+  options: {
+    force: flag("--force", "f"), name: text("-n,--name", "N", "n"), input: list("-i,--input", "K=V", "i"), learn: either("--learn", "FILE", "l"),
+  },
   examples: [["x", "thing do a"]],
   load: async () => async () => {},
 });
 
 describe("parse", () => {
   test("gives every option a value", () => {
-    expect(parseCommand(spec, ["a"], "workflow").values).toEqual({ target: "a", force: false, name: null, input: [] });
+    expect(parseCommand(spec, ["a"], "workflow").values).toEqual({ target: "a", force: false, name: null, input: [], learn: false });
     const { common, values } = parseCommand(
       spec,
       ["--data", "d", "--input", "a=1", "-i", "b=-2", "--name=-x", "a", "--json", "--force"],
       "workflow",
     );
-    expect(values).toEqual({ target: "a", force: true, name: "-x", input: ["a=1", "b=-2"] });
+    expect(values).toEqual({ target: "a", force: true, name: "-x", input: ["a=1", "b=-2"], learn: false });
     expect(common).toMatchObject({ data: "d", json: true, quiet: false, server: null });
+  });
+
+  test("takes a switch that may carry a value both ways, and its value only behind =", () => {
+    expect(parseCommand(spec, ["a", "--learn"], "workflow").values).toMatchObject({ target: "a", learn: true });
+    expect(parseCommand(spec, ["--learn=f", "a"], "workflow").values).toMatchObject({ target: "a", learn: "f" });
+    expect(parseCommand(spec, ["--learn", "a"], "workflow").values).toMatchObject({ target: "a", learn: true });
   });
 
   test("takes what comes after -- as it is", () => {
@@ -37,6 +45,7 @@ describe("parse", () => {
     [[], /missing argument TARGET/, /thing do TARGET/],
     [["a", "b"], /unexpected argument "b"/, /Usage/],
     [["a", "--name"], /option --name needs a value/, /Usage/],
+    [["a", "--force=yes"], /option --force takes no value/, /Usage/],
   ])("refuses %j", (argv, message, hint) => {
     const parse = () => parseCommand(spec, argv, "workflow");
     expect(parse).toThrow(message);
@@ -44,7 +53,7 @@ describe("parse", () => {
   });
 
   test("says its usage", () => {
-    expect(usageLine(spec, "cra")).toBe("cra thing do TARGET [--force] [--name N] [--input K=V]…");
+    expect(usageLine(spec, "cra")).toBe("cra thing do TARGET [--force] [--name N] [--input K=V]… [--learn[=FILE]]");
     expect(usageLine({ ...spec, path: "x", options: {}, args: { files: some("FILE") } }, "workflow")).toBe("workflow x FILE…");
   });
 });

@@ -31,6 +31,17 @@ describe("verbs", () => {
     expect(seen).toEqual(["PUT /api/v1/workflows/a?folder=%2Fw+f application/yaml Bearer ak_x id: a # ü\n"]);
   });
 
+  test("only the server of the own data folder learns the folder", async () => {
+    const seen: string[] = [];
+    const url = serve((request) => {
+      seen.push(pathOf(request));
+      return Response.json({ id: "a", changed: true });
+    });
+    const request = { id: "a", source: "{id: a}", folder: "/w", file: "a.yaml" };
+    for (const isOwn of [true, false]) await createRemoteFacade(at(url, null, isOwn)).applyWorkflow(request);
+    expect(seen).toEqual(["/api/v1/workflows/a?folder=%2Fw", "/api/v1/workflows/a"]);
+  });
+
   test("ids cannot leave their place in the path", async () => {
     const seen: string[] = [];
     const url = serve((request) => {
@@ -75,6 +86,14 @@ describe("refusals", () => {
     const url = serve(() => Response.json({ error }, { status: 404 }));
     const call = createRemoteFacade(at(url)).getWorkflow("x");
     await expect(call).rejects.toMatchObject({ code: "WORKFLOW_NOT_FOUND", message: "No.", hint: "Look.", details: { id: "x" } });
+  });
+
+  test("a call without a key says why a local one was not used", async () => {
+    const error = { code: "UNAUTHORIZED", kind: "unauthenticated", message: "No key.", hint: "Send it as a header." };
+    const url = serve(() => Response.json({ error }, { status: 401 }));
+    await expect(createRemoteFacade({ ...at(url), keyProblem: "chmod 600 it" }).status()).rejects.toMatchObject({ hint: "chmod 600 it" });
+    await expect(createRemoteFacade(at(url)).status()).rejects.toMatchObject({ hint: expect.stringContaining("--api-key") });
+    await expect(createRemoteFacade(at(url, "ak_x")).status()).rejects.toMatchObject({ hint: "Send it as a header." });
   });
 
   test("another program's answers are no answers", async () => {

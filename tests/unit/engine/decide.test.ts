@@ -1,6 +1,9 @@
 // What follows from which state: order, skips, conditions, failures, handlers.
 import { describe, expect, test } from "bun:test";
 import type { JsonObject } from "../../../src/base/index.ts";
+import { decideNext } from "../../../src/engine/decide.ts";
+import { stopMachine } from "../../../src/engine/machine.ts";
+import { decideResult } from "../../../src/engine/results.ts";
 import { canMove, taskStates } from "../../../src/model/index.ts";
 import { begin, failed, PureRun, task } from "./pure-run.ts";
 
@@ -23,14 +26,28 @@ describe("states", () => {
   });
 
   test("a result of an attempt that is not the current one changes nothing", () => {
-    const run = begin([task("a", { retry: { max: 2 } })]);
-    run.crash();
-    expect(run.machine.runs.get("a")?.attempt).toBe(2);
-    expect(run.running).toEqual(["a"]);
+    const pure = begin([task("a", { retry: { max: 2 } })]).crash();
+    const run = pure.machine.runs.get("a");
+    if (run === undefined) throw new Error("no run");
+    const late = { run, result: { ok: true as const, output: {} }, end: { durationMs: 1, logSha256: "0".repeat(64), logLines: 0 } };
+    expect(decideResult(pure.machine, pure.context, { ...late, attempt: 1 }).events).toEqual([]);
+    pure.end("a");
+    expect(decideResult(pure.machine, pure.context, { ...late, attempt: 2 }).events).toEqual([]);
   });
 });
 
 const anyInput = { inputs: [{ id: "o", type: "object" }] };
+
+test("a cancel between the last task and the end still ends the execution", () => {
+  const pure = begin([task("a")]);
+  const run = pure.machine.runs.get("a");
+  if (run === undefined) throw new Error("no run");
+  const end = { durationMs: 1, logSha256: "0".repeat(64), logLines: 0 };
+  pure.take(decideResult(pure.machine, pure.context, { run, attempt: 1, result: { ok: true, output: {} }, end }));
+  expect([pure.machine.phase, pure.state]).toEqual(["end", "RUNNING"]);
+  stopMachine(pure.machine, { reason: "USER_CANCELLED", by: "user:late" });
+  expect(decideNext(pure.machine, pure.context).events.map((event) => event.type)).toEqual(["trace.execution.cancelled"]);
+});
 
 describe("skips", () => {
   test("a false condition skips; what needs the skipped task is skipped for it, through chains", () => {

@@ -34,6 +34,17 @@ describe("places", () => {
     expect(places.enter("c", false)).toBe(true);
   });
 
+  test("who enters wakes the next where there is room for more", () => {
+    const woken: string[] = [];
+    const places = new Places({ executions: 2, tasks: 1 }, (id) => void woken.push(id));
+    for (const id of ["a", "b", "c", "d"]) places.enter(id, false);
+    places.leave("a");
+    places.leave("b");
+    expect(woken).toEqual(["c", "c"]);
+    places.enter("c", false);
+    expect(woken).toEqual(["c", "c", "d"]);
+  });
+
   test("thousands that end at once do not wake each other ever deeper", () => {
     const ended = new Set<string>();
     const places: Places = new Places({ executions: 1, tasks: 1 }, (id) => {

@@ -1,6 +1,6 @@
 // What a script says about itself, and the folders it stands in: parsing, and reading back what it may have planted.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseOutputFile, parseResultFrame } from "../../../src/plugins/script-output.ts";
@@ -15,6 +15,11 @@ describe("$WORKFLOW_OUTPUT", () => {
 
   test("names the line that is neither", () => {
     for (const [text, line] of [["a=1\nnope", 2], ["=x", 1], ["\n{broken", 2], ["{}\n{}\n[1]", 3], ["{1}", 1]] as const)
+      expect(() => parseOutputFile(text)).toThrow(expect.objectContaining({ code: "PLUGIN_OUTPUT_INVALID", details: { line } }));
+  });
+
+  test("does not take the place of what the engine says", () => {
+    for (const [text, line] of [["a=1\nexitCode=0", 2], ['{"a":1,"stdout":"x"}', 1]] as const)
       expect(() => parseOutputFile(text)).toThrow(expect.objectContaining({ code: "PLUGIN_OUTPUT_INVALID", details: { line } }));
   });
 
@@ -113,9 +118,49 @@ describe("folders", () => {
     symlinkSync("file", join(root, "link"));
     mkdirSync(join(root, "folder"));
     symlinkSync(root, join(root, "self"));
-    expect(Buffer.from(readBack(root, "file", 4) ?? []).toString()).toBe("four");
-    for (const name of ["link", "folder", "empty", "missing"]) expect(readBack(root, name, 4)).toBeNull();
-    expect(readBack(join(root, "self"), "file", 4)).toBeNull();
-    expect(() => readBack(root, "file", 3)).toThrow(code("TOO_LARGE"));
+    const read = (name: string, bytesMax = 4, folder = root) => readBack(folder, { name, as: "$WORKFLOW_OUTPUT" }, bytesMax);
+    expect(Buffer.from(read("file") ?? []).toString()).toBe("four");
+    for (const name of ["empty", "missing"]) expect(read(name)).toBeNull();
+    expect(read("file", 4, join(root, "gone"))).toBeNull();
+    for (const name of ["link", "folder"]) expect(() => read(name)).toThrow(code("PLUGIN_OUTPUT_INVALID"));
+    expect(() => read("file", 4, join(root, "self"))).toThrow(code("PLUGIN_OUTPUT_INVALID"));
+    expect(() => read("file", 3)).toThrow(code("PLUGIN_OUTPUT_INVALID"));
+  });
+
+  test("a workspace that is no longer the one that was made is refused, and nothing is made where it leads", () => {
+    const workspaces = new Workspaces(join(root, "work"));
+    const open = (attempt: number, of = workspaces) => of.open("e", { task: "t", itemIndex: null, attempt });
+    const { workspace } = open(1);
+    open(2);
+    mkdirSync(join(root, "elsewhere"));
+    const plant: [string, () => void][] = [
+      ["link", () => symlinkSync(join(root, "elsewhere"), workspace)],
+      ["file", () => writeFileSync(workspace, "x")],
+      // Moved in, so that it cannot get the number of the folder that was there.
+      ["folder", () => renameSync(join(root, "elsewhere"), workspace)],
+    ];
+    renameSync(workspace, join(root, "kept"));
+    for (const [what, put] of plant) {
+      put();
+      expect(() => open(3)).toThrow(code("TASK_INPUT_INVALID"));
+      // A process that did not make it can only tell a folder from what is none.
+      if (what === "folder") expect(open(3, new Workspaces(join(root, "work"))).workspace).toBe(workspace);
+      else expect(() => open(3, new Workspaces(join(root, "work")))).toThrow(code("TASK_INPUT_INVALID"));
+      rmSync(workspace, { recursive: true });
+    }
+    expect(statSync(open(4).workspace).isDirectory()).toBe(true);
+    expect(open(5).workspace).toBe(workspace);
+  });
+
+  test("the folders around a workspace are not replaced either", () => {
+    for (const inner of ["", "attempts"]) {
+      const id = `e${inner}`;
+      const workspaces = new Workspaces(join(root, "work"));
+      workspaces.open(id, { task: "t", itemIndex: null, attempt: 1 });
+      const folder = join(root, "work", id, inner);
+      renameSync(folder, join(root, `moved-${id}`));
+      symlinkSync(join(root, `moved-${id}`), folder);
+      expect(() => workspaces.open(id, { task: "t", itemIndex: null, attempt: 2 })).toThrow(code("TASK_INPUT_INVALID"));
+    }
   });
 });

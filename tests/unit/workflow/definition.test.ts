@@ -2,7 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { dirname, join } from "node:path";
 import { coreActions, findCoreAction } from "../../../src/model/index.ts";
-import { compileWorkflow, findNearest, findSchemaProblem, hasTriggers, type Scope, unavailableParts } from "../../../src/workflow/index.ts";
+import {
+  checkInputs, compileWorkflow, findNearest, findSchemaProblem, hasTriggers, parseWorkflow, type Scope, unavailableParts,
+} from "../../../src/workflow/index.ts";
 import { check, cpuMs, definitionOf, findings, short, withTask } from "./check-source.ts";
 
 const example = await Bun.file(join(dirname(import.meta.path), "../../fixtures/workflow/nightly-report.yaml")).text();
@@ -33,6 +35,22 @@ describe("the example of the language", () => {
     expect(hasTriggers(definition)).toBe(true);
   });
 
+  test("warns about each part that this version cannot run, at its place", () => {
+    const options = { file: "w.yaml", hasFolder: true, findAction: () => null, availability: true };
+    const warned = (source: string) => parseWorkflow(source, options).diagnostics.map(short);
+    const task = "{ id: a, run: x, matrix: { m: [1] }, inputs: { files: { f: 'artifact:1' } } }";
+    expect(warned(withTask("secrets: [S]\ninputs: [{ id: i, type: string, sensitive: true }]\ntrigger: { type: cron, cron: '@daily' }\n", task))).toEqual([
+      "?NOT_AVAILABLE_YET secrets 2:1", "?NOT_AVAILABLE_YET inputs[0].sensitive 3:33", "?NOT_AVAILABLE_YET trigger 4:1",
+      "?NOT_AVAILABLE_YET tasks[0].matrix 6:22", "?NOT_AVAILABLE_YET tasks[0].inputs.files 6:52",
+    ]);
+    expect(warned(withTask("triggers: [{ id: t, type: cron, cron: '@daily' }]\n", "{ id: a, type: core/http.request }")))
+      .toEqual(["?NOT_AVAILABLE_YET triggers 2:1", "?NOT_AVAILABLE_YET tasks[0].type 4:14"]);
+    expect(warned(withTask(""))).toEqual([]);
+    // What cannot be used at all needs no word about what it would do.
+    expect(warned(withTask("secrets: [S]\nnope: 1\n"))).toEqual(["UNKNOWN_KEY nope 3:1"]);
+    expect(findings(withTask("secrets: [S]\n"))).toEqual([]);
+  });
+
   test("names what this version cannot run", () => {
     expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[0].type", "tasks[1].forEach", "tasks[2].type"]);
   });
@@ -57,6 +75,16 @@ describe("forms", () => {
     expect(tasks[1]?.needs).toEqual(["a"]);
   });
 
+  test("an object input's required is a list of its value's members, or says whether it must be given", () => {
+    const source = (required: string) => withTask(`inputs:\n  - { id: o, type: object, properties: { a: { type: integer } }, required: ${required} }\n`);
+    expect(definitionOf(source("[a]")).inputs[0]).toMatchObject({ required: false, schema: { required: ["a"] } });
+    const asFlag = definitionOf(source("true")).inputs[0];
+    expect([asFlag?.required, asFlag?.schema["required"]]).toEqual([true, undefined]);
+    expect(checkInputs(definitionOf(source("[a]")), { o: {} }).diagnostics.map(({ path }) => path)).toEqual(["inputs.o"]);
+    expect(findings(source("[1]"))).toEqual(["WRONG_TYPE inputs[0].required[0] 3:77"]);
+    expect(findings(source("a"))).toEqual(["WRONG_TYPE inputs[0].required 3:76"]);
+  });
+
   test("what may be named where", () => {
     expect(findings("id: w\npermissions: { env: [TZ] }\ntasks:\n  - { id: a, run: x, outputs: { x: '{{ tasks.a.output.exitCode }}' }, env: { T: '{{ env.TZ }}' } }\n  - { id: m, needs: [a], run: x, matrix: { os: [l, w], n: '{{ tasks.a.output.list }}' }, env: { A: '{{ matrix.os }}', B: '{{ matrix.oss }}' } }\n  - { id: f, needs: [a], run: x, forEach: '{{ item }}', env: { I: '{{ item.a + index }}' } }\nfinally:\n  - { id: h, run: x, env: { A: '{{ tasks.m.state + tasks.f.state + execution.error.message }}' } }\noutputs: { a: '{{ tasks.f.outputs[0] }}' }\n"))
       .toEqual(["EXPR_UNKNOWN_ROOT tasks[1].env.B 5:126", "EXPR_UNKNOWN_ROOT tasks[2].forEach 6:47"]);
@@ -73,6 +101,10 @@ describe("forms", () => {
   test("nearest names", () => {
     expect(findNearest("biuld", ["build", "test"])).toBe("build");
     expect(findNearest("x", ["build", "test"])).toBeNull();
+    expect(findNearest("olg", ["lag", "log"])).toBe("log");
+    expect(findNearest("sceret", ["section", "secret"])).toBe("secret");
+    expect(findNearest("nope", ["type", "name"])).toBeNull();
+    expect(findNearest("INPUTS", ["outputs", "inputs"])).toBe("inputs");
   });
 });
 

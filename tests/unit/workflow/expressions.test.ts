@@ -34,7 +34,8 @@ function codeOf(action: () => unknown): string {
 describe("templates", () => {
   const values: [string, Json][] = [
     ["{{ inputs.n }}", 3],
-    ["  {{ inputs.n }}  ", 3],
+    [" {{ inputs.n }}", " 3"],
+    ["{{ inputs.n }}\n", "3\n"],
     ["{{ inputs.list }}", [1, 2.5, "x"]],
     ["{{ inputs.none }}", null],
     ["n={{ inputs.n }} f={{inputs.f}} {{ inputs.o }} {{ inputs.none }} {{ true }}", 'n=3 f=2.5 {"a":{"b":[{"c":7}]}} null true'],
@@ -56,6 +57,8 @@ describe("templates", () => {
     ["{{ inputs.many.filter(i, i > 1997).map(i, {'i': i}) }}", [{ i: 1998 }, { i: 1999 }]],
     ["{{ inputs.list == [1, 2.5, 'x'] && inputs.o == {'a': {'b': [{'c': 7.0}]}} && inputs.none == null && inputs.n != 'x' }}", true],
     ["{{ 2.5 in inputs.list && 'n' in inputs && !('zz' in inputs) && inputs.n in [1.0, 3.0] }}", true],
+    ["{{ [2 in [2.0], 2.0 in [1, 2], 2.5 in [2], -1 in [-1.0, 3]] }}", [true, true, false, true]],
+    ["{{ [size('ab') in [2.0], [1, 2].exists(i, i in [2.0])] }}", [true, true]],
     ["{{ success() }}{{ failure() }}{{ always() }}", "falsetruetrue"],
     ["{{ [inputs.n] + ['a'] }}", [3, "a"]],
     ["{{ b'abc' }}", "YWJj"],

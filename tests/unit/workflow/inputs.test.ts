@@ -22,6 +22,15 @@ function found(given: JsonObject): string[] {
   return checkInputs(definition, given).diagnostics.map(({ code, path }) => `${code} ${path}`);
 }
 
+function codeAndMessage(action: () => unknown): { code: string; message: string } {
+  try {
+    action();
+  } catch (thrown) {
+    if (isCoded(thrown)) return thrown;
+  }
+  return { code: "none", message: "" };
+}
+
 describe("checkInputs", () => {
   test("defaults are filled in, in the order of the declaration", () => {
     expect(checkInputs(definition, { day: "1" })).toEqual({ inputs: { day: "1", limit: 100 }, diagnostics: [] });
@@ -73,6 +82,16 @@ describe("parseInputText", () => {
     } catch (thrown) {
       expect(isCoded(thrown, "INPUT_INVALID")).toBe(true);
     }
+  });
+});
+
+describe("parseInputText of numbers", () => {
+  test.each([["ratio", "12345678901234567890"], ["o", '{"n":[1e400]}'], ["tags", `${"[".repeat(300)}${"]".repeat(300)}`]])("%s=%s is refused for what it is", (key, text) => {
+    const wrong = codeAndMessage(() => parseInputText(definition, key, text));
+    expect(wrong.code).toBe("INPUT_INVALID");
+    // Its text is JSON, which the message must not deny; and values stand in no message.
+    expect(wrong.message).not.toContain("not JSON");
+    expect(wrong.message).not.toContain("1234");
   });
 });
 

@@ -49,6 +49,7 @@ describe("plans", () => {
     expect(plan.tasks[0]?.inputs).toEqual({ url: "https://api.example.com/items?day=2024-05-06&limit=5", headers: { authorization: "Bearer ***" } });
     expect(plan.tasks[2]?.inputs).toEqual({ parts: "{{ tasks.each.outputs.map(o, o.path) }}" });
     expect(plan.triggers).toEqual([{ id: "nightly", type: "cron", next: ["2024-05-07T00:00:00.000Z", "2024-05-08T00:00:00.000Z", "2024-05-09T00:00:00.000Z"] }, { id: "push", type: "webhook", next: [] }]);
+    expect(plan.notAvailableYet.map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[0].type", "tasks[1].forEach", "tasks[2].type", "triggers"]);
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan as never);
     expect(renderPlan(plan)).toContain("https://api.example.com/items?day=2024-05-06&limit=5");
   });
