@@ -15,6 +15,7 @@ const steps: readonly { name: string; argv: string[] }[] = [
   { name: "build", argv: [process.execPath, "build.ts"] },
   { name: "types", argv: [join(tools, "tsc"), "--noEmit"] },
   { name: "lint", argv: [join(tools, "oxlint"), "--quiet", ".", ".ci"] },
+  { name: "format", argv: [join(tools, "biome"), "format", "."] },
 ];
 const stepMinutes = 5;
 

@@ -53,7 +53,6 @@ function resumeOr(machine: Machine, context: DecideContext, decision: Decision):
   return { ...decision, events: [executionEvent(machine, context, { type: "trace.execution.resumed", payload: {} }), ...decision.events] };
 }
 
-/** The first run whose time has come and that can go on now: another attempt needs a slot. */
 /** Nothing failed, so the tasks of onFailure will not run: known before `finally` looks at them. */
 function decideUnrun(machine: Machine, context: DecideContext): Decision | null {
   if (machine.phase !== "finally" || machine.unfinished.onFailure === 0) return null;
@@ -61,6 +60,7 @@ function decideUnrun(machine: Machine, context: DecideContext): Decision | null 
   return { ...nothing, events: unrun.map((run) => skipEvent(machine, context, run, "CONDITION_FALSE")) };
 }
 
+/** The first run whose time has come and that can go on now: another attempt needs a slot. */
 function dueRun(machine: Machine, context: DecideContext): TaskRunMachine | null {
   const now = context.clock.now();
   let first: TaskRunMachine | null = null;

@@ -122,7 +122,7 @@ test("the line is bounded: one more than it holds is refused, and none of it is 
   expect(await world.store.findExecution(request.executionId)).toBeNull();
   await world.pump(accepted);
   expect(await world.store.countExecutions()).toEqual({ PENDING: limits.queueMax, RUNNING: 1 });
-});
+}, 30_000);
 
 test("who waits gives its place away, and comes before new ones when its time has come", async () => {
   const { world, process } = await open(() => taking(100), { executions: 1, tasks: 50 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { assert, array, integer, property, string } from "fast-check";
 import { limits, sha256Hex } from "../../../src/base/index.ts";
-import { AttemptLog, LineSplitter, parseLine } from "../../../src/logs/index.ts";
+import { AttemptLog, cutMark, LineSplitter, parseLine } from "../../../src/logs/index.ts";
 
 function split(chunks: readonly Uint8Array[]): string[] {
   const lines: string[] = [];
@@ -51,6 +51,15 @@ describe("splitting", () => {
       expect(lines.every((line) => Buffer.byteLength(line) <= limits.logLineBytesMax && line.isWellFormed())).toBe(true);
       expect(split(cutInto(bytes(`${text}\nnext\n`), [65_536, 1000, 100_000]))).toEqual(lines);
     }
+  });
+
+  test("says of each piece whether its line goes on, and leaves room for a mark", () => {
+    const pieces: [string, boolean][] = [];
+    const splitter = new LineSplitter((line, isCut) => void pieces.push([line, isCut]));
+    splitter.push(bytes(`short\n${"x".repeat(150_000)}\nshort`));
+    splitter.end();
+    expect(pieces.map(([, isCut]) => isCut)).toEqual([false, true, true, false, false]);
+    for (const [line, isCut] of pieces) expect(Buffer.byteLength(isCut ? line + cutMark : line)).toBeLessThanOrEqual(limits.logLineBytesMax);
   });
 
   test("a line of exactly the bound stays whole", () => {

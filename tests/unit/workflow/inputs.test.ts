@@ -86,7 +86,8 @@ describe("parseInputText", () => {
 });
 
 describe("parseInputText of numbers", () => {
-  test.each([["ratio", "12345678901234567890"], ["o", '{"n":[1e400]}'], ["tags", `${"[".repeat(300)}${"]".repeat(300)}`]])("%s=%s is refused for what it is", (key, text) => {
+  const given = [["ratio", "12345678901234567890"], ["o", '{"n":[1e400]}'], ["tags", `${"[".repeat(300)}${"]".repeat(300)}`]] as const;
+  test.each(given)("%s=%s is refused for what it is", (key, text) => {
     const wrong = codeAndMessage(() => parseInputText(definition, key, text));
     expect(wrong.code).toBe("INPUT_INVALID");
     // Its text is JSON, which the message must not deny; and values stand in no message.
