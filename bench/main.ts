@@ -46,7 +46,10 @@ function endGroup(pid: number): void {
 
 function readLines(file: string): Outcome {
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-  const lines = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as { row?: Row; skip?: Skip });
+  const lines = text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as { row?: Row; skip?: Skip });
   return { rows: lines.flatMap(({ row }) => row ?? []), skips: lines.flatMap(({ skip }) => skip ?? []) };
 }
 

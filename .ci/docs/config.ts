@@ -4,7 +4,10 @@ import { generatedNote, renderTable as table } from "./table.ts";
 
 export function renderConfig(): string {
   const rows = settings.map(({ name, env, schema }) => [
-    `\`${name}\``, `\`${env}\``, `\`${JSON.stringify(schema["default"] ?? null)}\``, String(schema["description"] ?? ""),
+    `\`${name}\``,
+    `\`${env}\``,
+    `\`${JSON.stringify(schema["default"] ?? null)}\``,
+    String(schema["description"] ?? ""),
   ]);
   const intro =
     "Generated from the schema. `autokestra.yaml` is found by `-c`, `AUTOKESTRA_CONFIG`, `./autokestra.yaml`, then the user's config folder; " +

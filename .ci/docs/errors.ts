@@ -16,17 +16,19 @@ export function renderErrors(): string {
     String(statusOf(code)),
     means,
   ]);
-  return [
-    generatedNote,
-    "# Error codes",
+  return (
     [
-      "Every error has a permanent code. Its kind fixes the exit code of the command line and the HTTP status, unless the code has a status of its own.",
-      'All surfaces carry the same envelope: `{"error":{"code","kind","message","details"?,"hint"?,"request_id"?}}`.',
-    ].join("\n"),
-    "## Kinds",
-    renderTable(["kind", "exit", "HTTP", "may be retried"], kinds),
-    "A command that was interrupted exits 130 (SIGINT) or 143 (SIGTERM).",
-    "## Codes",
-    renderTable(["code", "kind", "exit", "HTTP", "meaning"], codes),
-  ].join("\n\n") + "\n";
+      generatedNote,
+      "# Error codes",
+      [
+        "Every error has a permanent code. Its kind fixes the exit code of the command line and the HTTP status, unless the code has a status of its own.",
+        'All surfaces carry the same envelope: `{"error":{"code","kind","message","details"?,"hint"?,"request_id"?}}`.',
+      ].join("\n"),
+      "## Kinds",
+      renderTable(["kind", "exit", "HTTP", "may be retried"], kinds),
+      "A command that was interrupted exits 130 (SIGINT) or 143 (SIGTERM).",
+      "## Codes",
+      renderTable(["code", "kind", "exit", "HTTP", "meaning"], codes),
+    ].join("\n\n") + "\n"
+  );
 }

@@ -19,7 +19,7 @@ const members: string[][] = [
   ["`actor`", "`type` (runtime, agent, user or tool) and `id`"],
   ["`severity`", "debug, info, warn or error"],
   ["`atlas`?", "`id` and `version`, where an atlas is at work"],
-  ["`payload`", "as below; a value above 16 KiB is a blob, and here `{\"$artifact\": sha256}`"],
+  ["`payload`", 'as below; a value above 16 KiB is a blob, and here `{"$artifact": sha256}`'],
   ["`artifacts`?", "blobs that belong to it: `name`, `uri`, `sha256`, `content_type`"],
   ["`prev_hash`", "`hash` of the event before it in its trace; 64 zeros in the first"],
   ["`hash`", "64 hex digits"],
@@ -38,7 +38,9 @@ export function renderEvents(): string {
 
 function renderMembers(schema: TSchema): string {
   const properties = (schema["properties"] ?? {}) as Record<string, TSchema>;
-  return Object.entries(properties).map(([name, member]) => `\`${name}\`${member[OptionalKind] === "Optional" ? "?" : ""}${innerOf(member)}`).join(", ");
+  return Object.entries(properties)
+    .map(([name, member]) => `\`${name}\`${member[OptionalKind] === "Optional" ? "?" : ""}${innerOf(member)}`)
+    .join(", ");
 }
 
 /** Members of a member, in brackets. */

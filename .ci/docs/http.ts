@@ -6,7 +6,10 @@ export function renderHttp(): string {
   const groups = [...Map.groupBy(routes, (route) => route.tag)];
   const parts = groups.map(([tag, found]) => {
     const rows = found.map((route) => [
-      `\`${route.method} ${route.path}\``, route.scope === null ? "no key" : `\`${route.scope}\``, route.summary, Object.keys(route.answers).join(", "),
+      `\`${route.method} ${route.path}\``,
+      route.scope === null ? "no key" : `\`${route.scope}\``,
+      route.summary,
+      Object.keys(route.answers).join(", "),
     ]);
     return `## ${tag}\n\n${table(["route", "scope", "does", "answers"], rows)}`;
   });

@@ -28,7 +28,10 @@ function install(folder: string): string | null {
 }
 
 async function measurePeer(folder: string): Promise<number> {
-  const child = Bun.spawn([process.execPath, script, folder, String(runs), String(steps)], { stdio: ["ignore", "pipe", "inherit"], timeout: patienceMs });
+  const child = Bun.spawn([process.execPath, script, folder, String(runs), String(steps)], {
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: patienceMs,
+  });
   const figure = Number(await new Response(child.stdout).text());
   if ((await child.exited) !== 0 || !(figure > 0)) throw new Error(`${peer} did not end its runs`);
   return figure;

@@ -15,7 +15,8 @@ export const dag: Bench = async (context) => {
   await compareShape(context, { work: "1 chain of 1000", tasks: chainOf(1000), executions: 1 });
   await compareShape(context, { work: "1 fan of 2000", tasks: fanOf(2000), executions: 1 });
   await comparePeer(context, () => measure(context, { work: "", tasks: chainOf(10), executions: 1000 }, false));
-  for (const peer of ["DBOS", "Restate", "n8n"]) context.skip(`ten-step runs on ${peer}`, "needs a server of its own, which this bench does not install");
+  for (const peer of ["DBOS", "Restate", "n8n"])
+    context.skip(`ten-step runs on ${peer}`, "needs a server of its own, which this bench does not install");
 };
 
 function chainOf(length: number): object[] {

@@ -39,7 +39,12 @@ export class EventWriter {
     this.#written += 1;
     if (!isStart) return this.#draft("trace.task.succeeded", { ...at, output: { exitCode: 0, stdout: "" }, duration_ms: 12 }, this.#span);
     this.#span = deps.ids.next();
-    const how = { action: "core/shell.run", runtime: "process", permissions: {}, sandbox: { level: "strict", layers: ["namespaces", "landlock", "seccomp"] } };
+    const how = {
+      action: "core/shell.run",
+      runtime: "process",
+      permissions: {},
+      sandbox: { level: "strict", layers: ["namespaces", "landlock", "seccomp"] },
+    };
     return this.#draft("trace.task.started", { ...at, ...how }, this.#span);
   }
 

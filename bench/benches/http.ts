@@ -6,7 +6,7 @@ import { type Ask, startPair } from "../harness/server-pair.ts";
 
 const goals = { health: atLeast(0.8), inspect: atLeast(0.3) };
 const load = { connections: 16, seconds: 2 };
-const script = "i=0\nwhile [ $i -lt 100 ]; do\n  echo \"line $i of a log that somebody reads\"\n  i=$((i + 1))\ndone";
+const script = 'i=0\nwhile [ $i -lt 100 ]; do\n  echo "line $i of a log that somebody reads"\n  i=$((i + 1))\ndone';
 const noOp = (id: string) => ({ id, needs: ["lines"], type: "core/value.set", inputs: { value: 1 } });
 
 export const http: Bench = async (context) => {

@@ -4,7 +4,10 @@ import { join } from "node:path";
 
 type Step = { run: (options: { name: string }, work: () => number) => Promise<number> };
 type Client = {
-  defineWorkflow: (spec: { name: string }, work: (given: { step: Step }) => Promise<number>) => { run: () => Promise<{ result: () => Promise<unknown> }> };
+  defineWorkflow: (
+    spec: { name: string },
+    work: (given: { step: Step }) => Promise<number>,
+  ) => { run: () => Promise<{ result: () => Promise<unknown> }> };
   newWorker: (options: { concurrency: number }) => { start: () => Promise<void>; stop: () => Promise<void> };
 };
 type Peer = { OpenWorkflow: new (options: { backend: unknown }) => Client };

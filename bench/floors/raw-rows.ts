@@ -11,7 +11,9 @@ export class RawRows {
     this.#db = new Database(path, { strict: true, create: true });
     for (const setting of ["journal_mode = wal", `synchronous = ${durability}`, "wal_autocheckpoint = 2000", "cache_size = -16000"])
       this.#db.run(`pragma ${setting}`);
-    this.#db.run("create table rows (seq integer primary key, event_id blob not null, hash blob not null, time integer not null, body text not null) strict");
+    this.#db.run(
+      "create table rows (seq integer primary key, event_id blob not null, hash blob not null, time integer not null, body text not null) strict",
+    );
     this.#insert = this.#db.prepare("insert into rows (event_id, hash, time, body) values (?, ?, ?, ?)");
   }
 

@@ -7,7 +7,10 @@ export const binary: string = join(root, "dist/workflow");
 
 /** Compiles a file with the product's own build, so that a floor has the same flags. @throws when it does not build */
 export async function compile(entry: string, out: string): Promise<void> {
-  const child = Bun.spawn([process.execPath, join(root, "build.ts"), "--entry", entry, "--out", out], { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+  const child = Bun.spawn([process.execPath, join(root, "build.ts"), "--entry", entry, "--out", out], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const errors = await new Response(child.stderr).text();
   if ((await child.exited) !== 0) throw new Error(`Cannot build ${entry}: ${errors.trim()}`);
 }

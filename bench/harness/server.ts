@@ -5,7 +5,11 @@ import { binary, emptyHome } from "./programs.ts";
 
 const patienceMs = 15_000;
 
-export type RunningServer = { url: string; /** From the start of the process to the first healthy answer. */ healthyMs: number; stop: () => Promise<void> };
+export type RunningServer = {
+  url: string /** From the start of the process to the first healthy answer. */;
+  healthyMs: number;
+  stop: () => Promise<void>;
+};
 
 /** Starts a program that listens on the port and answers `/health`. @throws when it does not become healthy */
 export async function startServer(argv: (port: number) => string[], options: { cwd: string; env: Record<string, string> }): Promise<RunningServer> {

@@ -7,7 +7,12 @@ const heads = ["bench", "work", "ours", "floor", "ratio", "goal", "met"] as cons
 export function renderTable(outcome: Outcome): string {
   const lines = [[...heads], ...outcome.rows.map(cellsOf)];
   const widths = heads.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  const table = lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+  const table = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
   return [...table, ...outcome.skips.map((skip) => `skipped: ${skip.bench}: ${skip.work}: ${skip.reason}`)].join("\n");
 }
 

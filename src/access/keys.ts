@@ -3,7 +3,7 @@ import { fail, parseTime, sha256Hex } from "../base/index.ts";
 import { type Caller, hasScope, isRole, isScope, type Principal, type Scope, scopesOf } from "../model/index.ts";
 import type { RowOf } from "../storage/index.ts";
 
-export const keyPrefix = "ak_";
+const keyPrefix = "ak_";
 const keyForm = /^ak_[A-Za-z0-9_-]{43}$/;
 
 /** A key from 32 random bytes. */
@@ -40,12 +40,15 @@ export function checkKeyWish(wish: KeyWish, caller: Caller, now: number): void {
   const unknownRole = wish.roles.find((role) => !isRole(role));
   if (unknownRole !== undefined) throw fail("KEY_INVALID", `Cannot create a key: unknown role "${unknownRole}"`, { details: { role: unknownRole } });
   const unknownScope = wish.scopes.find((scope) => !isScope(scope));
-  if (unknownScope !== undefined) throw fail("KEY_INVALID", `Cannot create a key: unknown scope "${unknownScope}"`, { details: { scope: unknownScope } });
-  if (wish.roles.length + wish.scopes.length === 0) throw fail("KEY_INVALID", "Cannot create a key: it has neither a role nor a scope", { hint: "Name one, for example --role viewer." });
+  if (unknownScope !== undefined)
+    throw fail("KEY_INVALID", `Cannot create a key: unknown scope "${unknownScope}"`, { details: { scope: unknownScope } });
+  if (wish.roles.length + wish.scopes.length === 0)
+    throw fail("KEY_INVALID", "Cannot create a key: it has neither a role nor a scope", { hint: "Name one, for example --role viewer." });
   if (wish.expiresAt !== null) {
     const at = parseTime(wish.expiresAt);
     if (at === null || at <= now) throw fail("KEY_INVALID", `Cannot create a key: "${wish.expiresAt}" is no time in the future`);
   }
   for (const scope of scopesOf(wish.roles, wish.scopes))
-    if (!hasScope(caller.scopes, scope)) throw fail("FORBIDDEN", `Cannot create a key: you lack the scope "${scope}" that it would give`, { details: { scope } });
+    if (!hasScope(caller.scopes, scope))
+      throw fail("FORBIDDEN", `Cannot create a key: you lack the scope "${scope}" that it would give`, { details: { scope } });
 }

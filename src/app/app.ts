@@ -16,7 +16,17 @@ export type AppOptions = {
 
 /** What a one-shot shows while it runs; called in commit order. */
 export type Progress =
-  | { kind: "task"; taskId: string; phase: string | null; state: string; reason: string | null; attempt: number; at: number; durationMs: number | null; message: string | null }
+  | {
+      kind: "task";
+      taskId: string;
+      phase: string | null;
+      state: string;
+      reason: string | null;
+      attempt: number;
+      at: number;
+      durationMs: number | null;
+      message: string | null;
+    }
   | { kind: "log"; taskId: string | null; level: string; source: string; message: string; at: number }
   | { kind: "execution"; state: string; reason: string | null; at: number };
 

@@ -24,8 +24,18 @@ export type AppContext = {
 };
 
 /** An event of the system trace, by a caller. */
-export function systemEvent(context: AppContext, caller: Caller, what: { type: string; payload: JsonObject; severity?: Severity; artifacts?: Artifact[] }): EventDraft {
-  const place = { traceId: context.systemTraceId, spanId: context.ids.next(), parentSpanId: null, sessionId: caller.sessionId, actor: actorOf(caller.principal) };
+export function systemEvent(
+  context: AppContext,
+  caller: Caller,
+  what: { type: string; payload: JsonObject; severity?: Severity; artifacts?: Artifact[] },
+): EventDraft {
+  const place = {
+    traceId: context.systemTraceId,
+    spanId: context.ids.next(),
+    parentSpanId: null,
+    sessionId: caller.sessionId,
+    actor: actorOf(caller.principal),
+  };
   return draftEvent(context, place, what);
 }
 

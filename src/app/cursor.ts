@@ -10,7 +10,8 @@ export function writeCursor(parts: readonly (string | number)[]): string {
 export function readCursor(text: string, kinds: readonly ("string" | "number")[]): (string | number)[] {
   try {
     const parts: unknown = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-    if (Array.isArray(parts) && parts.length === kinds.length && parts.every((part, index) => typeof part === kinds[index])) return parts as (string | number)[];
+    if (Array.isArray(parts) && parts.length === kinds.length && parts.every((part, index) => typeof part === kinds[index]))
+      return parts as (string | number)[];
   } catch {
     // Falls through: whatever is wrong with it, it is not a cursor.
   }
@@ -20,7 +21,8 @@ export function readCursor(text: string, kinds: readonly ("string" | "number")[]
 /** A page's size. @throws BAD_REQUEST out of 1…500: sizes are never clamped */
 export function pageSize(limit: number | undefined): number {
   const size = limit ?? limits.pageDefault;
-  if (!Number.isInteger(size) || size < 1 || size > limits.pageMax) throw fail("BAD_REQUEST", `Cannot page by ${size}: limit is from 1 to ${limits.pageMax}`);
+  if (!Number.isInteger(size) || size < 1 || size > limits.pageMax)
+    throw fail("BAD_REQUEST", `Cannot page by ${size}: limit is from 1 to ${limits.pageMax}`);
   return size;
 }
 

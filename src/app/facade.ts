@@ -2,8 +2,24 @@
 // `openApp` gives the implementation that works on the store; the CLI has a second one that speaks HTTP to a server.
 import type { JsonObject } from "../base/index.ts";
 import type {
-  Applied, CreatedKey, Execution, ExecutionList, Key, KeyList, LogItem, LogPage, Principal, RevisionDetail, RevisionList, Started, Status, TaskRunList, TraceList,
-  Validation, Workflow, WorkflowList,
+  Applied,
+  CreatedKey,
+  Execution,
+  ExecutionList,
+  Key,
+  KeyList,
+  LogItem,
+  LogPage,
+  Principal,
+  RevisionDetail,
+  RevisionList,
+  Started,
+  Status,
+  TaskRunList,
+  TraceList,
+  Validation,
+  Workflow,
+  WorkflowList,
 } from "../model/index.ts";
 
 export type Page = { limit?: number; cursor?: string };

@@ -5,13 +5,28 @@ import type { LogLine, RowOf } from "../storage/index.ts";
 import { requireInputs } from "../workflow/index.ts";
 import type { OneShot, OneShotRequest, Progress } from "./app.ts";
 import type { AppContext } from "./context.ts";
-import { appliedPayload, checkSource, commitApplied, getExecution, requireWorkflow, retryRaces, storeRevision, submitRevision } from "./verbs/index.ts";
+import {
+  appliedPayload,
+  checkSource,
+  commitApplied,
+  getExecution,
+  requireWorkflow,
+  retryRaces,
+  storeRevision,
+  submitRevision,
+} from "./verbs/index.ts";
 
-export async function runOneShot(context: AppContext, caller: Caller, request: OneShotRequest, keep: (executionId: string) => void): Promise<OneShot> {
+export async function runOneShot(
+  context: AppContext,
+  caller: Caller,
+  request: OneShotRequest,
+  keep: (executionId: string) => void,
+): Promise<OneShot> {
   const target = "source" in request.from ? await storeFile(context, caller, request) : await findStored(context, request.from.workflow);
   const { plan } = await context.engine.plans.load(target.workflow, target.revision);
   const given = requireInputs(plan.definition, { texts: request.inputTexts, values: request.inputs }, "run");
-  if (context.sandbox.level === "off") request.onNote("isolation is not enforced yet: tasks run with an empty environment, but as your own user and with your files and network");
+  if (context.sandbox.level === "off")
+    request.onNote("isolation is not enforced yet: tasks run with an empty environment, but as your own user and with your files and network");
   const executionId = context.ids.next();
   if (request.keepWorkspace) keep(executionId);
   const off = context.ledger.listen((news) => {
@@ -21,7 +36,12 @@ export async function runOneShot(context: AppContext, caller: Caller, request: O
   });
   try {
     await submitRevision(context, caller, {
-      ...target, inputs: given, labels: {}, executionId, timeoutMs: request.timeoutMs, sideChanges: [],
+      ...target,
+      inputs: given,
+      labels: {},
+      executionId,
+      timeoutMs: request.timeoutMs,
+      sideChanges: [],
       trigger: { type: "manual", id: null, scheduled_at: null, by: principalText(caller.principal) },
     });
   } catch (cause) {
@@ -44,7 +64,9 @@ async function storeFile(context: AppContext, caller: Caller, request: OneShotRe
   if (!("source" in request.from)) throw fail("INTERNAL", "Cannot store a file: the request names a workflow");
   const text = request.from;
   const { definition, warnings } = checkSource(text, null);
-  for (const warning of warnings) request.onNote(`${warning.file}:${warning.line}:${warning.column}: ${warning.code}: ${warning.message}`);
+  // What cannot run yet refuses the start by itself, and triggers are of no matter to a run.
+  for (const warning of warnings.filter((found) => found.code !== "NOT_AVAILABLE_YET"))
+    request.onNote(`${warning.file}:${warning.line}:${warning.column}: ${warning.code}: ${warning.message}`);
   const { row, stored } = await retryRaces(() => storeText(context, caller, { definition, source: text.source, folder: text.folder }));
   if (row !== null && row.revision !== stored.revision) request.onNote(describeOther(row, stored.sha256));
   context.engine.plans.keep(stored.sha256, definition);
@@ -75,12 +97,22 @@ async function findStored(context: AppContext, id: string): Promise<{ workflow: 
 }
 
 const taskStates: Record<string, string> = {
-  "trace.task.started": "RUNNING", "trace.task.succeeded": "SUCCESS", "trace.task.failed": "FAILED", "trace.task.skipped": "SKIPPED",
-  "trace.task.cancelled": "CANCELLED", "trace.task.waiting": "WAITING", "trace.task.lost": "PENDING",
+  "trace.task.started": "RUNNING",
+  "trace.task.succeeded": "SUCCESS",
+  "trace.task.failed": "FAILED",
+  "trace.task.skipped": "SKIPPED",
+  "trace.task.cancelled": "CANCELLED",
+  "trace.task.waiting": "WAITING",
+  "trace.task.lost": "PENDING",
 };
 const executionStates: Record<string, string> = {
-  "trace.execution.created": "PENDING", "trace.execution.started": "RUNNING", "trace.execution.waiting": "WAITING", "trace.execution.resumed": "RUNNING",
-  "trace.execution.succeeded": "SUCCESS", "trace.execution.failed": "FAILED", "trace.execution.cancelled": "CANCELLED",
+  "trace.execution.created": "PENDING",
+  "trace.execution.started": "RUNNING",
+  "trace.execution.waiting": "WAITING",
+  "trace.execution.resumed": "RUNNING",
+  "trace.execution.succeeded": "SUCCESS",
+  "trace.execution.failed": "FAILED",
+  "trace.execution.cancelled": "CANCELLED",
 };
 
 function tell(event: EventDraft, onProgress: (progress: Progress) => void): void {
@@ -106,11 +138,11 @@ function tell(event: EventDraft, onProgress: (progress: Progress) => void): void
 
 function messageOf(payload: JsonObject): string | null {
   const error = payload["error"] as { message?: Json } | undefined;
-  if (typeof error?.message === "string") return payload["will_retry"] === true ? `${error.message}; next attempt at ${String(payload["next_attempt_at"])}` : error.message;
+  if (typeof error?.message === "string")
+    return payload["will_retry"] === true ? `${error.message}; next attempt at ${String(payload["next_attempt_at"])}` : error.message;
   return typeof payload["until"] === "string" ? `until ${payload["until"]}` : null;
 }
 
 function toLogProgress(line: LogLine): Progress {
   return { kind: "log", taskId: line.task, level: line.level, source: line.source, message: line.message, at: line.time };
 }
-

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { keyDigest } from "../access/index.ts";
 import { version } from "../base/index.ts";
 import { ensureDataDir, environment } from "../config/index.ts";
-import { Engine } from "../engine/index.ts";
+import { Engine, type TaskInvoker } from "../engine/index.ts";
 import { type Caller, findCoreAction, type Principal, scopes } from "../model/index.ts";
 import { Workspaces } from "../plugins/index.ts";
 import { openSqliteStore, type Store } from "../storage/index.ts";
@@ -43,18 +43,20 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const session = new ServiceSession({ store, ledger, clock: systemClock, ids: systemIds, owner, owners: systemOwners, principal: sessionPrincipal });
   const workspaces = new Workspaces(join(loaded.dataDir, "work"));
   const invoker = createInvoker(loaded, workspaces);
-  const runs = mode !== "server" || !loaded.runtimeDisabled;
-  const engine = new Engine({
-    store, ledger, clock: systemClock, ids: systemIds, random: Math.random, timers: systemTimers, invoker, owners: systemOwners, owner, runs,
-    limits: { executions: loaded.config.execution.maxConcurrentWorkflows, tasks: loaded.config.execution.maxConcurrentTasks },
-    keepWorkspace: (id) => kept.has(id),
-    isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
-    environment: environment(),
-    onTrouble: (text) => process.stderr.write(`${text}\n`),
-  });
+  const engine = createEngine({ options, store, ledger, invoker, owner, keepWorkspace: (id) => kept.has(id) });
   const context: AppContext = {
-    loaded, store, ledger, engine, clock: systemClock, ids: systemIds, timers: systemTimers, session, systemTraceId: await store.systemTraceId(),
-    startedAt: systemClock.now(), sandbox: invoker.sandbox, isReady: () => isReady,
+    loaded,
+    store,
+    ledger,
+    engine,
+    clock: systemClock,
+    ids: systemIds,
+    timers: systemTimers,
+    session,
+    systemTraceId: await store.systemTraceId(),
+    startedAt: systemClock.now(),
+    sandbox: invoker.sandbox,
+    isReady: () => isReady,
   };
   const local: Caller = { principal, scopes: new Set(scopes), sessionId: session.id, keyId: null };
   const authenticator = new Authenticator(context);
@@ -72,19 +74,40 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     authenticate: (key) => authenticator.authenticate(key),
     isKeyLive: (keyId) => authenticator.isLive(keyId),
     ensureAdminKey: () => ensureAdminKey(context, local),
-    runOneShot: (request) => runOneShot(context, local, request, (id) => {
-      kept.add(id);
-      workspaces.keep(id);
-    }),
+    runOneShot: (request) =>
+      runOneShot(context, local, request, (id) => {
+        kept.add(id);
+        workspaces.keep(id);
+      }),
     verify: (request) => verifyStore(store, request, openFresh),
     close: async (how) => {
       isReady = false;
       await engine.stop(how?.drainMs ?? 0);
-      if (mode === "server") await ledger.commit({ events: [systemEvent(context, service, { type: "trace.server.stopped", payload: { reason: "stop" } })] });
+      if (mode === "server")
+        await ledger.commit({ events: [systemEvent(context, service, { type: "trace.server.stopped", payload: { reason: "stop" } })] });
       await session.end("closed");
       await store.close();
     },
   };
+}
+
+type EngineParts = { options: AppOptions; store: Store; ledger: Ledger; invoker: TaskInvoker; owner: string; keepWorkspace: (id: string) => boolean };
+
+function createEngine({ options, ...parts }: EngineParts): Engine {
+  const { config, runtimeDisabled } = options.loaded;
+  return new Engine({
+    ...parts,
+    clock: systemClock,
+    ids: systemIds,
+    random: Math.random,
+    timers: systemTimers,
+    owners: systemOwners,
+    runs: options.mode !== "server" || !runtimeDisabled,
+    limits: { executions: config.execution.maxConcurrentWorkflows, tasks: config.execution.maxConcurrentTasks },
+    isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+    environment: environment(),
+    onTrouble: (text) => process.stderr.write(`${text}\n`),
+  });
 }
 
 function openFresh(): Store {
@@ -100,7 +123,11 @@ async function startServer(context: AppContext, caller: Caller, workspaces: Work
   for (const seed of context.loaded.config.server.apiKeys) {
     const digest = keyDigest(seed.key);
     if (digest !== null && (await context.store.findKeyByHash(digest)) === null)
-      await createKey(context, { ...caller, scopes: new Set(scopes) }, { name: seed.name, principal: seed.principal, roles: seed.roles, scopes: [], key: seed.key });
+      await createKey(
+        context,
+        { ...caller, scopes: new Set(scopes) },
+        { name: seed.name, principal: seed.principal, roles: seed.roles, scopes: [], key: seed.key },
+      );
   }
   await context.store.sweepBlobs(context.clock.now());
   await sweepWorkspaces(context.store, workspaces);

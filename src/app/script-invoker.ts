@@ -17,7 +17,14 @@ export function createInvoker(loaded: LoadedConfig, workspaces: Workspaces): Tas
 function invokeScript(workspaces: Workspaces, call: TaskCall, graceMs: number): TaskInvocation {
   const folders = workspaces.open(call.executionId, call);
   const run = runScript({
-    executionId: call.executionId, inputs: call.inputs, env: call.env, workdir: call.workdir, folder: call.folder, folders, graceMs, onLine: call.onLine,
+    executionId: call.executionId,
+    inputs: call.inputs,
+    env: call.env,
+    workdir: call.workdir,
+    folder: call.folder,
+    folders,
+    graceMs,
+    onLine: call.onLine,
   });
   const done = run.done.finally(() => workspaces.closeAttempt(folders));
   return { done, terminate: () => run.terminate(), kill: () => run.kill() };

@@ -46,7 +46,13 @@ export class ServiceSession {
       if (row.session_id === this.id || row.expires_at !== null) continue;
       const [claim] = await store.findClaims([resourceOf(row.session_id)]);
       if (claim !== undefined && claim.expiresAt > clock.now() && !owners.isDead(claim.owner)) continue;
-      const place = { traceId: row.trace_id, spanId: ids.next(), parentSpanId: null, sessionId: row.session_id, actor: { type: "runtime" as const, id: "engine" } };
+      const place = {
+        traceId: row.trace_id,
+        spanId: ids.next(),
+        parentSpanId: null,
+        sessionId: row.session_id,
+        actor: { type: "runtime" as const, id: "engine" },
+      };
       const payload = { session_id: row.session_id, reason: "lost", total_events: 2, resolutions: 0, actions_executed: 0 };
       const event = draftEvent({ clock, ids }, place, { type: "trace.session.ended", payload, severity: "warn" });
       await ledger.commit({ events: [event] });
@@ -61,7 +67,11 @@ export class ServiceSession {
     await this.#write("trace.session.started", payload, { resource: resourceOf(this.id), owner, expiresAt: now + unknownMs, now });
   }
 
-  async #write(type: string, payload: Parameters<typeof draftEvent>[2]["payload"], acquire?: { resource: string; owner: string; expiresAt: number; now: number }): Promise<void> {
+  async #write(
+    type: string,
+    payload: Parameters<typeof draftEvent>[2]["payload"],
+    acquire?: { resource: string; owner: string; expiresAt: number; now: number },
+  ): Promise<void> {
     const { ledger, principal } = this.#deps;
     const place = { traceId: this.#traceId, spanId: this.#spanId, parentSpanId: null, sessionId: this.id, actor: actorOf(principal) };
     const opens = new Map([[this.#traceId, { subject: "session" as const, subjectId: this.id }]]);

@@ -50,7 +50,9 @@ function pidSpace(): string {
 export function osUserName(): string {
   const uid = process.getuid?.() ?? -1;
   try {
-    const line = readFileSync("/etc/passwd", "utf8").split("\n").find((entry) => entry.split(":")[2] === String(uid));
+    const line = readFileSync("/etc/passwd", "utf8")
+      .split("\n")
+      .find((entry) => entry.split(":")[2] === String(uid));
     if (line !== undefined) return line.split(":")[0] ?? String(uid);
   } catch {
     // No such file here: the next best is what the runtime knows.

@@ -22,8 +22,7 @@ export const errorKinds = {
 export type ErrorKind = keyof typeof errorKinds;
 
 type CodeEntry = { kind: ErrorKind; means: string; status?: number };
-const entry = (kind: ErrorKind, means: string, status?: number): CodeEntry =>
-  status === undefined ? { kind, means } : { kind, means, status };
+const entry = (kind: ErrorKind, means: string, status?: number): CodeEntry => (status === undefined ? { kind, means } : { kind, means, status });
 
 /** Every permanent error code. A code is never renamed or reused; docs/reference/errors.md is generated from this. */
 export const errorCodes = {

@@ -34,8 +34,8 @@ function canonicalArray(items: readonly unknown[]): string {
 
 function canonicalObject(value: object): string {
   const members = value as Record<string, unknown>;
-  // Sorting by UTF-16 units is what `sort` does without a comparator.
-  const names = Object.keys(members).sort();
+  // Sorting by UTF-16 units is what `toSorted` does without a comparator.
+  const names = Object.keys(members).toSorted();
   let text = "{";
   for (const name of names) {
     const member = members[name];

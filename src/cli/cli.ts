@@ -52,5 +52,9 @@ async function renderHelp(found: Found, program: string, style: Style): Promise<
   if (found.spec !== null) return help.renderCommandHelp(found.spec, view);
   const word = found.kind === "help" ? found.word : null;
   if (word === null) return help.renderProgramHelp(commandSpecs, view);
-  return help.renderGroupHelp(word, commandSpecs.filter((spec) => spec.path.startsWith(`${word} `)), view);
+  return help.renderGroupHelp(
+    word,
+    commandSpecs.filter((spec) => spec.path.startsWith(`${word} `)),
+    view,
+  );
 }

@@ -37,11 +37,13 @@ export const some = (name: string) => ({ kind: "some", name }) as const;
 /** None or more. */
 export const any = (name: string) => ({ kind: "any", name }) as const;
 
-type OptionValue<D> =
-  D extends { kind: "flag" } ? boolean
-  : D extends { kind: "either" } ? boolean | string
-  : D extends { kind: "list" } ? string[]
-  : string | null;
+type OptionValue<D> = D extends { kind: "flag" }
+  ? boolean
+  : D extends { kind: "either" }
+    ? boolean | string
+    : D extends { kind: "list" }
+      ? string[]
+      : string | null;
 type ArgumentValue<D> = D extends { kind: "one" } ? string : D extends { kind: "optional" } ? string | null : string[];
 type Values<O, A> = { [K in keyof O]: OptionValue<O[K]> } & { [K in keyof A]: ArgumentValue<A[K]> };
 

@@ -50,7 +50,11 @@ export async function openContext(io: CliIo, program: string, common: CommonOpti
   let loaded: LoadedConfig | null = null;
   const closers: (() => Promise<void>)[] = [];
   const context: CliContext = {
-    io, program, common, style, errorStyle,
+    io,
+    program,
+    common,
+    style,
+    errorStyle,
     print: (text) => io.stdout(text),
     // For programs the body is as the route sends it; a person at a terminal gets it laid out.
     printJson: (value) => io.stdout(`${jsonText(value, io.stdoutIsTty ? 2 : 0)}\n`),

@@ -30,6 +30,7 @@ function renderFinding({ file = "", line, column = 1, severity = "error", code =
 export function describeFailure(thrown: unknown, view: FailureView): { text: string; exitCode: number } {
   const body = toErrorBody(thrown);
   let text = renderFailure(body, view);
-  if (view.verbose && body.code === "INTERNAL" && !view.json && thrown instanceof Error && thrown.stack !== undefined) text += `${visible(thrown.stack)}\n`;
+  if (view.verbose && body.code === "INTERNAL" && !view.json && thrown instanceof Error && thrown.stack !== undefined)
+    text += `${visible(thrown.stack)}\n`;
   return { text, exitCode: exitOf(body.code) };
 }

@@ -39,7 +39,11 @@ function findHelp(words: readonly string[], program: string): Found {
 
 // Common options may stand before the command; those with a value take the next word with them.
 function wordsOf(argv: readonly string[]): { start: number; words: string[] } {
-  const valued = new Set(Object.values(commonOptions).filter((option) => option.kind !== "flag").flatMap(spellings));
+  const valued = new Set(
+    Object.values(commonOptions)
+      .filter((option) => option.kind !== "flag")
+      .flatMap(spellings),
+  );
   let at = 0;
   while (at < argv.length && isOption(argv[at])) at += valued.has(argv[at] ?? "") ? 2 : 1;
   const start = at;

@@ -32,7 +32,11 @@ export function renderCommandHelp(spec: CommandSpec, { program, style }: HelpVie
     spec.details === "" ? "" : `\n${spec.details}\n`,
     section("Options", twoColumns(Object.values(spec.options).map(optionRow)), style),
     section("Common options", twoColumns([...commonRows, ["-h, --help", "Show this"]]), style),
-    section("Examples", spec.examples.flatMap(([about, line]) => [style.dim(`# ${about}`), `${program} ${line}`]), style),
+    section(
+      "Examples",
+      spec.examples.flatMap(([about, line]) => [style.dim(`# ${about}`), `${program} ${line}`]),
+      style,
+    ),
   ].join("");
 }
 
@@ -49,13 +53,21 @@ export function renderProgramHelp(specs: readonly CommandSpec[], { program, styl
   const groups = [...new Set(specs.map((spec) => spec.group))];
   const width = Math.max(...specs.map((spec) => spec.path.length));
   const sections = groups.map((group) =>
-    section(group, specs.filter((spec) => spec.group === group).map((spec) => `${padToWidth(spec.path, width)}  ${marked(spec)}`), style),
+    section(
+      group,
+      specs.filter((spec) => spec.group === group).map((spec) => `${padToWidth(spec.path, width)}  ${marked(spec)}`),
+      style,
+    ),
   );
   return [
     `Autokestra ${version}: runs automation under deny-by-default permissions and keeps a tamper-evident trace of it.\n`,
     `\nUsage: ${program} COMMAND [ARGUMENTS] [OPTIONS]\n`,
     ...sections,
-    section("Common options", twoColumns([...commonRows, ["-h, --help", "Show help, also of one command"], ["--version", "Show the version"]]), style),
+    section(
+      "Common options",
+      twoColumns([...commonRows, ["-h, --help", "Show help, also of one command"], ["--version", "Show the version"]]),
+      style,
+    ),
     `\nMore about one command, with examples: ${program} COMMAND --help\n`,
   ].join("");
 }

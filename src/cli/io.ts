@@ -49,7 +49,10 @@ function printAnswer(text: string): void {
   } catch (cause) {
     if (cause === brokenPipe) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw fail("FILE_NOT_FOUND", `Cannot write the answer to stdout: ${why}`, { hint: "What the command did is done; only its answer is lost.", cause });
+    throw fail("FILE_NOT_FOUND", `Cannot write the answer to stdout: ${why}`, {
+      hint: "What the command did is done; only its answer is lost.",
+      cause,
+    });
   }
 }
 

@@ -15,7 +15,11 @@ export function diffLines(before: string, after: string): LineChange[] {
   let tail = 0;
   while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
   const same = (line: string): LineChange => ({ kind: "same", line });
-  return [...a.slice(0, head).map(same), ...diffMiddle(a.slice(head, a.length - tail), b.slice(head, b.length - tail)), ...a.slice(a.length - tail).map(same)];
+  return [
+    ...a.slice(0, head).map(same),
+    ...diffMiddle(a.slice(head, a.length - tail), b.slice(head, b.length - tail)),
+    ...a.slice(a.length - tail).map(same),
+  ];
 }
 
 function diffMiddle(a: readonly string[], b: readonly string[]): LineChange[] {

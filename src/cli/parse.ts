@@ -65,15 +65,21 @@ function usageError(spec: CommandSpec, thrown: unknown, program: string): CodedE
   const extra = /^Extraneous positional argument \("(.*)"\)\.?$/s.exec(reason)?.[1];
   const wanting = /^Not enough arguments to option (.*?)\.?$/.exec(reason)?.[1];
   const about =
-    extra !== undefined ? `unexpected argument "${extra}"`
-    : wanting !== undefined ? `option ${wanting} needs a value (write one that starts with "-" as ${wanting}=VALUE)`
-    : reason.startsWith("Not enough positional") ? `missing argument ${missingNames(spec)}`
-    : reason.replace(/\.$/, "");
+    extra !== undefined
+      ? `unexpected argument "${extra}"`
+      : wanting !== undefined
+        ? `option ${wanting} needs a value (write one that starts with "-" as ${wanting}=VALUE)`
+        : reason.startsWith("Not enough positional")
+          ? `missing argument ${missingNames(spec)}`
+          : reason.replace(/\.$/, "");
   return fail("USAGE", `Cannot run "${spec.path}": ${about}`, { hint: usage });
 }
 
 function missingNames(spec: CommandSpec): string {
-  return Object.values(spec.args).filter((argument) => argument.kind === "one" || argument.kind === "some").map((argument) => argument.name).join(" ");
+  return Object.values(spec.args)
+    .filter((argument) => argument.kind === "one" || argument.kind === "some")
+    .map((argument) => argument.name)
+    .join(" ");
 }
 
 function unknownOption(given: string, spec: CommandSpec, usage: string): CodedError {

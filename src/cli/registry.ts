@@ -7,4 +7,11 @@ import { recordSpecs } from "./specs/record-specs.ts";
 import { serverSpecs } from "./specs/server-specs.ts";
 import { workflowSpecs } from "./specs/workflow-specs.ts";
 
-export const commandSpecs: readonly CommandSpec[] = [...workflowSpecs, ...executionSpecs, ...authorSpecs, ...serverSpecs, ...recordSpecs, ...laterSpecs];
+export const commandSpecs: readonly CommandSpec[] = [
+  ...workflowSpecs,
+  ...executionSpecs,
+  ...authorSpecs,
+  ...serverSpecs,
+  ...recordSpecs,
+  ...laterSpecs,
+];

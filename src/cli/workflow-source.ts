@@ -12,7 +12,12 @@ export type ParsedSource = { id: string; source: SourceFile };
 
 /** All findings about one file. */
 export function checkSource(source: SourceFile): CheckedSource {
-  const checked = parseWorkflow(source.broken ?? source.source, { file: source.file, hasFolder: source.folder !== null, findAction: findCoreAction });
+  const checked = parseWorkflow(source.broken ?? source.source, {
+    file: source.file,
+    hasFolder: source.folder !== null,
+    findAction: findCoreAction,
+    availability: true,
+  });
   return { ...checked, source };
 }
 

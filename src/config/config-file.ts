@@ -100,7 +100,7 @@ function offsetOf(root: Node | null, problem: SchemaProblem): number {
       const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === part);
       if (pair === undefined) return offset;
       node = pair.value;
-      const wanted = isLast && problem.code === "UNKNOWN_KEY" ? pair.key : (startOf(pair.value) === null ? pair.key : pair.value);
+      const wanted = isLast && problem.code === "UNKNOWN_KEY" ? pair.key : startOf(pair.value) === null ? pair.key : pair.value;
       offset = startOf(wanted) ?? offset;
     } else if (isSeq(node)) {
       node = node.items[Number(part)];

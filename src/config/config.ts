@@ -16,9 +16,16 @@ export const ConfigSchema = Type.Object(
   {
     server: Type.Object(
       {
-        host: Type.String({ default: "127.0.0.1", minLength: 1, description: "Address to listen on. One that is not loopback needs tls or insecure." }),
+        host: Type.String({
+          default: "127.0.0.1",
+          minLength: 1,
+          description: "Address to listen on. One that is not loopback needs tls or insecure.",
+        }),
         port: Type.Integer({ default: 7433, minimum: 0, maximum: 65535, description: "Port to listen on; 0 takes a free one." }),
-        tls: Type.Union([Type.Null(), Type.Object({ cert: Type.String(), key: Type.String() }, strict)], { default: null, description: "PEM files." }),
+        tls: Type.Union([Type.Null(), Type.Object({ cert: Type.String(), key: Type.String() }, strict)], {
+          default: null,
+          description: "PEM files.",
+        }),
         insecure: Type.Boolean({ default: false, description: "Allow plain HTTP on an address that is not loopback." }),
         apiKeys: Type.Array(
           Type.Object({ name: Type.String(), key: Type.String({ minLength: 20 }), principal: PrincipalSchema, roles: Type.Array(RoleName) }, strict),
@@ -32,8 +39,14 @@ export const ConfigSchema = Type.Object(
     storage: Type.Object(
       {
         type: Type.Union([Type.Literal("sqlite")], { default: "sqlite" }),
-        path: Type.Union([Type.Null(), Type.String({ minLength: 1 })], { default: null, description: "Database file; default <data>/autokestra.db." }),
-        durability: Type.Union([Type.Literal("full"), Type.Literal("normal")], { default: "full", description: "full survives a power loss, normal a crash." }),
+        path: Type.Union([Type.Null(), Type.String({ minLength: 1 })], {
+          default: null,
+          description: "Database file; default <data>/autokestra.db.",
+        }),
+        durability: Type.Union([Type.Literal("full"), Type.Literal("normal")], {
+          default: "full",
+          description: "full survives a power loss, normal a crash.",
+        }),
         retentionDays: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], { default: null }),
       },
       strict,
@@ -71,7 +84,9 @@ export const ConfigSchema = Type.Object(
     policies: Type.Object(
       {
         files: Type.Array(Type.String(), { default: [] }),
-        defaultRiskTier: Type.Union([Type.Literal("low"), Type.Literal("medium"), Type.Literal("high"), Type.Literal("critical")], { default: "medium" }),
+        defaultRiskTier: Type.Union([Type.Literal("low"), Type.Literal("medium"), Type.Literal("high"), Type.Literal("critical")], {
+          default: "medium",
+        }),
         requireApprovalFor: Type.Array(Type.String(), { default: ["high", "critical"] }),
       },
       strict,

@@ -37,7 +37,10 @@ export function loadConfig({ flags, env, cwd }: ConfigRequest): LoadedConfig {
   const chosen = new Map<string, Chosen>();
   for (const setting of settings) {
     const from = readOverride(setting, { flags, env, cwd }, diagnostics);
-    chosen.set(setting.name, from ?? fromFile(setting, read.values) ?? { value: structuredClone(setting.schema.default) as unknown, source: "default" });
+    chosen.set(
+      setting.name,
+      from ?? fromFile(setting, read.values) ?? { value: structuredClone(setting.schema.default) as unknown, source: "default" },
+    );
   }
   if (diagnostics.length > 0) throw invalid(diagnostics);
   const config = assemble(chosen, { file: file === null ? cwd : dirname(file), cwd });
@@ -64,7 +67,15 @@ function readOverride(setting: Setting, { flags, env }: ConfigRequest, diagnosti
   const source: ConfigSource = flag === undefined ? "env" : "flag";
   const from = source === "env" ? setting.env : "(flags)";
   const refuse = (code: Diagnostic["code"], path: string, message: string): null => {
-    diagnostics.push({ severity: "error", code, path, message: source === "env" ? `${setting.env}: ${message}` : message, file: from, line: 1, column: 1 });
+    diagnostics.push({
+      severity: "error",
+      code,
+      path,
+      message: source === "env" ? `${setting.env}: ${message}` : message,
+      file: from,
+      line: 1,
+      column: 1,
+    });
     return null;
   };
   const reading = typeof given === "string" ? readText(setting.schema, given) : { ok: true as const, value: given };
@@ -89,7 +100,9 @@ function unknownFlags(set: Readonly<Record<string, unknown>>): Diagnostic[] {
   const known = new Set(settings.map(({ name }) => name));
   const unknown = Object.keys(set).filter((name) => !known.has(name));
   const at = { file: "(flags)", line: 1, column: 1 };
-  return unknown.map((path) => Object.assign({ severity: "error", code: "UNKNOWN_KEY", path, message: `There is no setting "${path}"` } as const, at));
+  return unknown.map((path) =>
+    Object.assign({ severity: "error", code: "UNKNOWN_KEY", path, message: `There is no setting "${path}"` } as const, at),
+  );
 }
 
 function ignoredNames(env: Environment): string[] {
@@ -114,7 +127,8 @@ function assemble(chosen: ReadonlyMap<string, Chosen>, base: { file: string; cwd
 // Paths in a file are relative to the file, so that a configuration works from every folder; others are relative to where the command runs.
 function withAbsolutePaths(config: Config, folderOf: (name: string) => string): Config {
   const { server, storage, plugins, policies } = config;
-  const tls = server.tls === null ? null : { cert: resolve(folderOf("server.tls"), server.tls.cert), key: resolve(folderOf("server.tls"), server.tls.key) };
+  const tls =
+    server.tls === null ? null : { cert: resolve(folderOf("server.tls"), server.tls.cert), key: resolve(folderOf("server.tls"), server.tls.key) };
   return {
     ...config,
     server: { ...server, tls },
@@ -126,7 +140,8 @@ function withAbsolutePaths(config: Config, folderOf: (name: string) => string): 
 
 function invalid(diagnostics: Diagnostic[]): Error {
   const [first] = diagnostics;
-  const where = first === undefined || first.file.startsWith("(") || first.file.startsWith("WORKFLOW_") ? "" : `${first.file}:${first.line}:${first.column}: `;
+  const where =
+    first === undefined || first.file.startsWith("(") || first.file.startsWith("WORKFLOW_") ? "" : `${first.file}:${first.line}:${first.column}: `;
   const more = diagnostics.length > 1 ? ` (and ${diagnostics.length - 1} more)` : "";
   const message = `Cannot use the configuration: ${where}${first?.message ?? "invalid"}${more}`;
   return fail("CONFIG_INVALID", message, { details: { diagnostics }, ...(first?.hint === undefined ? {} : { hint: first.hint }) });

@@ -47,7 +47,8 @@ function problemsOf(error: ValueError): SchemaProblem[] {
       break;
     }
     case ValueErrorType.StringFormat:
-      if (error.schema["format"] === durationFormat) return [{ code: "BAD_DURATION", at, message: `"${at.at(-1) ?? ""}" must be ${expected(error.schema)}` }];
+      if (error.schema["format"] === durationFormat)
+        return [{ code: "BAD_DURATION", at, message: `"${at.at(-1) ?? ""}" must be ${expected(error.schema)}` }];
   }
   const code = hasType(error.schema, error.value) ? "BAD_VALUE" : "WRONG_TYPE";
   return [{ code, at, message: `${at.length === 0 ? "The value" : `"${pathText(at)}"`} must be ${expected(error.schema)}` }];
@@ -81,7 +82,12 @@ function innerProblems(error: ValueError): SchemaProblem[] | null {
 }
 
 function pointerParts(pointer: string): string[] {
-  return pointer === "" ? [] : pointer.slice(1).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return pointer === ""
+    ? []
+    : pointer
+        .slice(1)
+        .split("/")
+        .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 function hasType(schema: TSchema, value: unknown): boolean {

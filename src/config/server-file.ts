@@ -78,7 +78,15 @@ function parseRecord(path: string): ServerRecord | null {
     const { pid, port, host, url, startedAt, startTicks, version } = value;
     if (!Number.isSafeInteger(pid) || (pid as number) <= 0 || !Number.isSafeInteger(port)) return null;
     if (typeof host !== "string" || typeof url !== "string" || typeof startedAt !== "string" || typeof version !== "string") return null;
-    return { pid: pid as number, port: port as number, host, url, startedAt, startTicks: typeof startTicks === "string" ? startTicks : null, version };
+    return {
+      pid: pid as number,
+      port: port as number,
+      host,
+      url,
+      startedAt,
+      startTicks: typeof startTicks === "string" ? startTicks : null,
+      version,
+    };
   } catch {
     return null;
   }

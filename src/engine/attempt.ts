@@ -126,7 +126,11 @@ export class AttemptRun {
   }
 }
 
-const stoppedBefore: TaskOutcome = { ok: false, error: { code: "TASK_CANCELLED", kind: "failed", message: "Stopped before it began" }, retryable: false };
+const stoppedBefore: TaskOutcome = {
+  ok: false,
+  error: { code: "TASK_CANCELLED", kind: "failed", message: "Stopped before it began" },
+  retryable: false,
+};
 
 /** What the invoker throws is no outcome of the task: no folder could be made, no process started. */
 function notStarted(cause: unknown): TaskOutcome {

@@ -157,7 +157,10 @@ function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachi
   const inEngine = isEngineAction(definition.action);
   const sandbox = inEngine ? { level: "off", layers: [] } : context.sandbox;
   const payload: JsonObject = {
-    action: definition.action, runtime: inEngine ? "engine" : definition.runtime, permissions: permissions as JsonObject, sandbox,
+    action: definition.action,
+    runtime: inEngine ? "engine" : definition.runtime,
+    permissions: permissions as JsonObject,
+    sandbox,
   };
   const started = taskEvent(machine, run, context, { type: "trace.task.started", payload, attempt, spanId });
   if (!inEngine) {
@@ -181,7 +184,8 @@ function runInEngine(
     return event("trace.task.failed", { error: stored, will_retry: false, reason: reasonOf(error.code), duration_ms: 0 });
   };
   if (result.kind === "failed") return { ...nothing, events: [at.started, failed(result.error)] };
-  if (result.kind === "wait") return { ...nothing, events: [at.started, event("trace.task.waiting", waitPayload(run, result.until, context.clock.now()))] };
+  if (result.kind === "wait")
+    return { ...nothing, events: [at.started, event("trace.task.waiting", waitPayload(run, result.until, context.clock.now()))] };
   const shaped = shapeOutput(machine, run, result.output);
   const events = [at.started, shaped.ok ? event("trace.task.succeeded", { output: shaped.output, duration_ms: 0 }) : failed(shaped.error)];
   const logs = result.log === undefined ? [] : [logLine(machine, run, { time: context.clock.now(), attempt, ...result.log })];
@@ -218,7 +222,11 @@ export function decideRecovery(machine: Machine, context: DecideContext, isIdemp
   const events = [taskEvent(machine, run, context, { type: "trace.task.lost", payload: {} })];
   if (machine.stop?.active === true) return { ...nothing, events };
   const answer = answerToLoss(run, isIdempotent);
-  const error: ErrorBody = { code: "TASK_LOST", kind: "failed", message: "The attempt's process died with the server; whether it took effect is unknown" };
+  const error: ErrorBody = {
+    code: "TASK_LOST",
+    kind: "failed",
+    message: "The attempt's process died with the server; whether it took effect is unknown",
+  };
   if (answer === "fail") events.push(failureEvent(machine, context, { run, error, retryable: false }));
   if (answer === "ask") events.push(taskEvent(machine, run, context, { type: "trace.task.waiting", payload: { reason: "OUTCOME_UNKNOWN" } }));
   return { ...nothing, events };

@@ -27,7 +27,13 @@ export const nothing: Decision = { events: [], starts: [], logs: [] };
 /** An event of the execution itself, on its root span. */
 export function executionEvent(machine: Machine, context: DecideContext, what: { type: string; payload: JsonObject }): EventDraft {
   const { header } = machine;
-  const place = { traceId: header.executionId, spanId: header.rootSpanId, parentSpanId: header.parentSpanId, sessionId: header.sessionId, actor: header.actor };
+  const place = {
+    traceId: header.executionId,
+    spanId: header.rootSpanId,
+    parentSpanId: header.parentSpanId,
+    sessionId: header.sessionId,
+    actor: header.actor,
+  };
   return draftEvent(context, place, { type: what.type, payload: { execution_id: header.executionId, ...what.payload } });
 }
 

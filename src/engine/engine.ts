@@ -148,8 +148,12 @@ export class Engine {
   #createdEvent(machine: Machine, request: SubmitRequest) {
     const { header } = machine;
     const payload: JsonObject = {
-      execution_id: header.executionId, workflow: header.workflow, revision: header.revision, sha256: header.sha256,
-      trigger: header.trigger, inputs: header.inputs,
+      execution_id: header.executionId,
+      workflow: header.workflow,
+      revision: header.revision,
+      sha256: header.sha256,
+      trigger: header.trigger,
+      inputs: header.inputs,
     };
     if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
     if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;

@@ -90,14 +90,43 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
     const { phase, needs } = task.definition;
     unfinished[phase ?? "main"] += 1;
     runs.set(id, {
-      task, phase, state: "PENDING", reason: null, attempt: 0, spanId: null, startedAt: null, dueAt: null, timesOut: false, output: null, error: null,
-      remaining: new Set(needs).size, lostTries: 0,
+      task,
+      phase,
+      state: "PENDING",
+      reason: null,
+      attempt: 0,
+      spanId: null,
+      startedAt: null,
+      dueAt: null,
+      timesOut: false,
+      output: null,
+      error: null,
+      remaining: new Set(needs).size,
+      lostTries: 0,
     });
   }
   return {
-    header, plan, env: {}, state: "PENDING", reason: null, startedAt: null, endedAt: null, digest: null, outputs: null, error: null, sequence: 0,
-    runs, ready: [], running: new Set(), waiting: new Set(), unfinished, phase: "main", phaseStartedAt: header.createdAt,
-    stop: null, failure: null, finallyFailure: null,
+    header,
+    plan,
+    env: {},
+    state: "PENDING",
+    reason: null,
+    startedAt: null,
+    endedAt: null,
+    digest: null,
+    outputs: null,
+    error: null,
+    sequence: 0,
+    runs,
+    ready: [],
+    running: new Set(),
+    waiting: new Set(),
+    unfinished,
+    phase: "main",
+    phaseStartedAt: header.createdAt,
+    stop: null,
+    failure: null,
+    finallyFailure: null,
   };
 }
 

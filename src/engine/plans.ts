@@ -40,7 +40,11 @@ export class Plans {
   async #parse(row: RowOf<"revisions">): Promise<CompiledWorkflow> {
     const { workflow, revision, sha256, folder } = row;
     const source = await readBlob(this.#store, sha256);
-    const { definition, diagnostics } = parseWorkflow(source, { file: `${workflow}@${revision}`, hasFolder: folder !== null, findAction: findCoreAction });
+    const { definition, diagnostics } = parseWorkflow(source, {
+      file: `${workflow}@${revision}`,
+      hasFolder: folder !== null,
+      findAction: findCoreAction,
+    });
     if (definition !== null) return compileWorkflow(definition);
     const message = `Cannot load revision ${revision} of "${workflow}": this version finds errors in it`;
     throw fail("WORKFLOW_INVALID", message, { details: { diagnostics } });

@@ -24,8 +24,16 @@ const reasons: Record<string, TerminalReason> = {
 
 /** Codes after which another attempt would end the same way. */
 const nonRetryable = new Set([
-  "PERMISSION_DENIED", "APPROVAL_DENIED", "EXPRESSION_ERROR", "INPUT_INVALID", "TASK_INPUT_INVALID", "OUTPUT_INVALID", "PLUGIN_OUTPUT_INVALID",
-  "NOT_AVAILABLE_YET", "SANDBOX_UNAVAILABLE", "TOO_LARGE",
+  "PERMISSION_DENIED",
+  "APPROVAL_DENIED",
+  "EXPRESSION_ERROR",
+  "INPUT_INVALID",
+  "TASK_INPUT_INVALID",
+  "OUTPUT_INVALID",
+  "PLUGIN_OUTPUT_INVALID",
+  "NOT_AVAILABLE_YET",
+  "SANDBOX_UNAVAILABLE",
+  "TOO_LARGE",
 ]);
 
 /** Errors stay inside their event: readers of a trace need no blob to see why something failed. */

@@ -43,7 +43,10 @@ export function stopError(machine: Machine): ErrorBody | null {
   const { stop } = machine;
   if (stop === null) return null;
   if (stop.reason === "TIMEOUT") {
-    const what = stop.phase === "main" || machine.header.timeoutMs !== null ? "The execution took longer than its timeout" : "The handlers took longer than they may";
+    const what =
+      stop.phase === "main" || machine.header.timeoutMs !== null
+        ? "The execution took longer than its timeout"
+        : "The handlers took longer than they may";
     return { code: "EXECUTION_TIMEOUT", kind: "timeout", message: what };
   }
   return { code: "EXECUTION_FAILED", kind: "failed", message: `The execution was cancelled by ${stop.by ?? "nobody"}` };

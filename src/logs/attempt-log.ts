@@ -54,7 +54,15 @@ export class AttemptLog {
     this.#lines += 1;
     const { executionId, task, itemIndex, attempt } = this.#place;
     this.#pending.push({
-      executionId, task, itemIndex, attempt, time: line.time, level: line.level, source: line.source, message: line.message, metadata: line.metadata,
+      executionId,
+      task,
+      itemIndex,
+      attempt,
+      time: line.time,
+      level: line.level,
+      source: line.source,
+      message: line.message,
+      metadata: line.metadata,
     });
   }
 }

@@ -59,7 +59,16 @@ function isTooLong(text: string): boolean {
 }
 
 const levels: Record<string, LogLevel> = {
-  DEBUG: "DEBUG", TRACE: "DEBUG", INFO: "INFO", NOTICE: "INFO", WARN: "WARN", WARNING: "WARN", ERROR: "ERROR", ERR: "ERROR", FATAL: "ERROR", CRITICAL: "ERROR",
+  DEBUG: "DEBUG",
+  TRACE: "DEBUG",
+  INFO: "INFO",
+  NOTICE: "INFO",
+  WARN: "WARN",
+  WARNING: "WARN",
+  ERROR: "ERROR",
+  ERR: "ERROR",
+  FATAL: "ERROR",
+  CRITICAL: "ERROR",
 };
 
 /** A line that is JSON with `level` and `message` is taken as such; its other members are metadata. Any other line is text of the given level. */

@@ -9,7 +9,7 @@ const Time = Type.String({ format: "date-time" });
 const Cursor = nullable(Type.String());
 const AnyJson = Type.Unknown();
 
-export const ErrorSchema = Type.Object({
+const ErrorSchema = Type.Object({
   code: Type.String(),
   kind: Type.String(),
   message: Type.String(),
@@ -17,7 +17,7 @@ export const ErrorSchema = Type.Object({
   hint: Type.Optional(Type.String()),
 });
 
-export const DiagnosticSchema = Type.Object({
+const DiagnosticSchema = Type.Object({
   severity: literals(["error", "warning"] as const),
   code: Type.String(),
   path: Type.String(),
@@ -29,7 +29,7 @@ export const DiagnosticSchema = Type.Object({
   hint: Type.Optional(Type.String()),
 });
 
-export const WorkflowItemSchema = Type.Object({
+const WorkflowItemSchema = Type.Object({
   id: Type.String(),
   name: nullable(Type.String()),
   enabled: Type.Boolean(),
@@ -55,20 +55,25 @@ export type Workflow = Static<typeof WorkflowSchema>;
 export const AppliedSchema = Type.Object({ ...workflowHead, changed: Type.Boolean(), warnings: Type.Array(DiagnosticSchema) });
 export type Applied = Static<typeof AppliedSchema>;
 
-export const RevisionSchema = Type.Object({ revision: Type.Integer(), sha256: Type.String(), current: Type.Boolean(), createdAt: Time, by: Type.String() });
+const RevisionSchema = Type.Object({ revision: Type.Integer(), sha256: Type.String(), current: Type.Boolean(), createdAt: Time, by: Type.String() });
 export type Revision = Static<typeof RevisionSchema>;
 export const RevisionListSchema = Type.Object({ revisions: Type.Array(RevisionSchema), nextCursor: Cursor });
 export type RevisionList = Static<typeof RevisionListSchema>;
 /** One revision with its text. */
-export const RevisionDetailSchema = Type.Object({ ...RevisionSchema.properties, folder: nullable(Type.String()), definition: AnyJson, source: Type.String() });
+export const RevisionDetailSchema = Type.Object({
+  ...RevisionSchema.properties,
+  folder: nullable(Type.String()),
+  definition: AnyJson,
+  source: Type.String(),
+});
 export type RevisionDetail = Static<typeof RevisionDetailSchema>;
 
 export const ValidationSchema = Type.Object({ valid: Type.Boolean(), diagnostics: Type.Array(DiagnosticSchema) });
 export type Validation = Static<typeof ValidationSchema>;
 
-export const TriggerRefSchema = Type.Object({ type: Type.String(), id: nullable(Type.String()), scheduledAt: nullable(Time), by: nullable(Type.String()) });
+const TriggerRefSchema = Type.Object({ type: Type.String(), id: nullable(Type.String()), scheduledAt: nullable(Time), by: nullable(Type.String()) });
 
-export const ExecutionItemSchema = Type.Object({
+const ExecutionItemSchema = Type.Object({
   executionId: Type.String(),
   workflowId: Type.String(),
   revision: Type.Integer(),
@@ -88,9 +93,9 @@ export type ExecutionItem = Static<typeof ExecutionItemSchema>;
 export const ExecutionListSchema = Type.Object({ executions: Type.Array(ExecutionItemSchema), nextCursor: Cursor });
 export type ExecutionList = Static<typeof ExecutionListSchema>;
 
-export const SandboxSchema = Type.Object({ level: literals(["strict", "reduced", "off"] as const), layers: Type.Array(Type.String()) });
+const SandboxSchema = Type.Object({ level: literals(["strict", "reduced", "off"] as const), layers: Type.Array(Type.String()) });
 
-export const AttemptSchema = Type.Object({
+const AttemptSchema = Type.Object({
   attempt: Type.Integer(),
   startedAt: Time,
   endedAt: nullable(Time),
@@ -99,7 +104,7 @@ export const AttemptSchema = Type.Object({
   runtime: nullable(Type.String()),
   sandbox: nullable(SandboxSchema),
 });
-export const TaskRunSchema = Type.Object({
+const TaskRunSchema = Type.Object({
   taskId: Type.String(),
   itemIndex: nullable(Type.Integer()),
   phase: nullable(literals(["onFailure", "finally"] as const)),
@@ -120,7 +125,9 @@ export const ExecutionSchema = Type.Object({
   tasks: Type.Array(TaskRunSchema),
   tasksNextCursor: Cursor,
   /** Only with `include=timeline`: state changes in order. */
-  timeline: Type.Optional(Type.Array(Type.Object({ time: Time, event: Type.String(), taskId: nullable(Type.String()), message: nullable(Type.String()) }))),
+  timeline: Type.Optional(
+    Type.Array(Type.Object({ time: Time, event: Type.String(), taskId: nullable(Type.String()), message: nullable(Type.String()) })),
+  ),
   /** Only with `include=trace`: the execution's events as they are stored. */
   trace: Type.Optional(Type.Array(Type.Unknown())),
 });
@@ -131,7 +138,7 @@ export type Started = Static<typeof StartedSchema>;
 
 export const logLevels = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
 export const logSources = ["stdout", "stderr", "engine"] as const;
-export const LogItemSchema = Type.Object({
+const LogItemSchema = Type.Object({
   id: Type.Integer(),
   time: Time,
   level: literals(logLevels),
@@ -177,7 +184,7 @@ export const StatusSchema = Type.Object({
 export type Status = Static<typeof StatusSchema>;
 
 /** Documents of /v1: snake_case. */
-export const TraceItemSchema = Type.Object({
+const TraceItemSchema = Type.Object({
   trace_id: Type.String(),
   subject: Type.String(),
   subject_id: Type.String(),

@@ -18,7 +18,11 @@ export type ActionDescription = {
 
 const anything: JsonObject = { type: "object" };
 const text: JsonObject = { type: "string" };
-const files: JsonObject = { type: "object", additionalProperties: { type: "string" }, description: "Artifacts to put into the work folder, by name." };
+const files: JsonObject = {
+  type: "object",
+  additionalProperties: { type: "string" },
+  description: "Artifacts to put into the work folder, by name.",
+};
 
 function closed(properties: JsonObject, required: string[] = []): JsonObject {
   return { type: "object", properties, required, additionalProperties: false };
@@ -26,34 +30,69 @@ function closed(properties: JsonObject, required: string[] = []): JsonObject {
 
 const ready: ActionDescription[] = [
   {
-    action: "core/value.set", description: "Gives its inputs as its output.", input: anything, output: anything,
-    idempotent: true, runsIn: "engine", available: true,
+    action: "core/value.set",
+    description: "Gives its inputs as its output.",
+    input: anything,
+    output: anything,
+    idempotent: true,
+    runsIn: "engine",
+    available: true,
   },
   {
-    action: "core/log.write", description: "Writes one line into the execution's log.",
-    input: closed({ message: {}, level: { type: "string", enum: ["DEBUG", "INFO", "WARN", "ERROR", "debug", "info", "warn", "error"] } }, ["message"]),
-    output: closed({}), idempotent: true, runsIn: "engine", available: true,
+    action: "core/log.write",
+    description: "Writes one line into the execution's log.",
+    input: closed({ message: {}, level: { type: "string", enum: ["DEBUG", "INFO", "WARN", "ERROR", "debug", "info", "warn", "error"] } }, [
+      "message",
+    ]),
+    output: closed({}),
+    idempotent: true,
+    runsIn: "engine",
+    available: true,
   },
   {
-    action: "core/wait.for", description: "Waits for a duration, or until a time (RFC 3339).",
-    input: closed({ duration: text, until: text }), output: closed({ until: text }, ["until"]),
-    idempotent: true, runsIn: "engine", available: true,
+    action: "core/wait.for",
+    description: "Waits for a duration, or until a time (RFC 3339).",
+    input: closed({ duration: text, until: text }),
+    output: closed({ until: text }, ["until"]),
+    idempotent: true,
+    runsIn: "engine",
+    available: true,
   },
   {
-    action: "core/shell.run", description: "Runs a script; `run:` is short for it.",
+    action: "core/shell.run",
+    description: "Runs a script; `run:` is short for it.",
     input: closed({ script: text, shell: { type: "string", enum: ["sh", "bash", "bun", "python3"] }, files }, ["script"]),
-    output: { type: "object", properties: { exitCode: { type: "integer" }, stdout: text } }, idempotent: false, runsIn: "process", available: true,
+    output: { type: "object", properties: { exitCode: { type: "integer" }, stdout: text } },
+    idempotent: false,
+    runsIn: "process",
+    available: true,
   },
   {
-    action: "core/workflow.run", description: "Starts another workflow and, by default, waits for its end.",
+    action: "core/workflow.run",
+    description: "Starts another workflow and, by default, waits for its end.",
     input: closed({ workflow: text, inputs: anything, wait: { type: "boolean" } }, ["workflow"]),
-    output: { type: "object", properties: { executionId: text, state: text, outputs: anything } }, idempotent: false, runsIn: "engine", available: false,
+    output: { type: "object", properties: { executionId: text, state: text, outputs: anything } },
+    idempotent: false,
+    runsIn: "engine",
+    available: false,
   },
   {
-    action: "core/approval.request", description: "Waits for people to approve.",
-    input: closed({ prompt: text, approvers: { type: "array", items: text }, minApprovers: { type: "integer", minimum: 1 }, timeout: text, inputs: { type: ["array", "object"] } }, ["prompt"]),
+    action: "core/approval.request",
+    description: "Waits for people to approve.",
+    input: closed(
+      {
+        prompt: text,
+        approvers: { type: "array", items: text },
+        minApprovers: { type: "integer", minimum: 1 },
+        timeout: text,
+        inputs: { type: ["array", "object"] },
+      },
+      ["prompt"],
+    ),
     output: { type: "object", properties: { approved: { type: "boolean" }, by: { type: "array" }, comment: {}, inputs: anything } },
-    idempotent: false, runsIn: "engine", available: false,
+    idempotent: false,
+    runsIn: "engine",
+    available: false,
   },
 ];
 
@@ -61,15 +100,28 @@ const ready: ActionDescription[] = [
 const later: Record<string, string> = {
   "http.request": "Sends one HTTP request.",
   "script.run": "Runs a script in a named language.",
-  "file.read": "Reads a file.", "file.write": "Writes a file.", "file.copy": "Copies files.", "file.move": "Moves files.",
-  "file.delete": "Deletes files.", "file.list": "Lists files.",
+  "file.read": "Reads a file.",
+  "file.write": "Writes a file.",
+  "file.copy": "Copies files.",
+  "file.move": "Moves files.",
+  "file.delete": "Deletes files.",
+  "file.list": "Lists files.",
   "json.transform": "Transforms JSON.",
-  "csv.read": "Reads CSV.", "csv.write": "Writes CSV.", "csv.parse": "Parses CSV text.", "csv.format": "Formats rows as CSV.",
+  "csv.read": "Reads CSV.",
+  "csv.write": "Writes CSV.",
+  "csv.parse": "Parses CSV text.",
+  "csv.format": "Formats rows as CSV.",
   "sql.query": "Runs an SQL statement.",
-  "git.clone": "Clones a repository.", "git.checkout": "Checks out a revision.", "git.commit": "Commits changes.", "git.push": "Pushes commits.",
+  "git.clone": "Clones a repository.",
+  "git.checkout": "Checks out a revision.",
+  "git.commit": "Commits changes.",
+  "git.push": "Pushes commits.",
   "git.diff": "Shows differences.",
-  "archive.create": "Packs files.", "archive.extract": "Unpacks an archive.",
-  "docker.run": "Runs a container.", "email.send": "Sends a mail.", "ssh.run": "Runs a command on another machine.",
+  "archive.create": "Packs files.",
+  "archive.extract": "Unpacks an archive.",
+  "docker.run": "Runs a container.",
+  "email.send": "Sends a mail.",
+  "ssh.run": "Runs a command on another machine.",
 };
 
 function describeLater([name, description]: [string, string]): ActionDescription {
@@ -77,7 +129,9 @@ function describeLater([name, description]: [string, string]): ActionDescription
 }
 
 /** Every built-in, sorted by name. */
-export const coreActions: readonly ActionDescription[] = [...ready, ...Object.entries(later).map(describeLater)].toSorted((a, b) => (a.action < b.action ? -1 : 1));
+export const coreActions: readonly ActionDescription[] = [...ready, ...Object.entries(later).map(describeLater)].toSorted((a, b) =>
+  a.action < b.action ? -1 : 1,
+);
 
 const byName = new Map(coreActions.map((known) => [known.action, known]));
 

@@ -7,14 +7,14 @@ export type Severity = (typeof severities)[number];
 export const subjects = ["execution", "session", "objective", "system"] as const;
 export type Subject = (typeof subjects)[number];
 
-export const eventTypePattern = "^trace(\\.[a-z][a-z_]*){2,4}$";
+const eventTypePattern = "^trace(\\.[a-z][a-z_]*){2,4}$";
 const hex64 = "^[0-9a-f]{64}$";
 const Uuid = Type.String({ format: "uuid" });
 
-export const ArtifactSchema = Type.Object({ name: Type.String(), uri: Type.String(), sha256: Type.String({ pattern: hex64 }), content_type: Type.String() });
+const ArtifactSchema = Type.Object({ name: Type.String(), uri: Type.String(), sha256: Type.String({ pattern: hex64 }), content_type: Type.String() });
 export type Artifact = Static<typeof ArtifactSchema>;
 
-export const ActorSchema = Type.Object({
+const ActorSchema = Type.Object({
   type: Type.Union([Type.Literal("runtime"), Type.Literal("agent"), Type.Literal("user"), Type.Literal("tool")]),
   id: Type.String({ minLength: 1 }),
 });

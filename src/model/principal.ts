@@ -8,9 +8,28 @@ export const PrincipalSchema = Type.Object(
 export type Principal = Static<typeof PrincipalSchema>;
 
 export const scopes = [
-  "workflow:read", "workflow:write", "workflow:run", "execution:read", "execution:write", "secret:read", "secret:write", "trace:read", "trace:export",
-  "session:create", "session:admin", "carp:resolve", "carp:execute", "approval:decide", "atlas:read", "atlas:write", "atlas:publish", "deploy:apply",
-  "objective:read", "objective:write", "objective:promote", "admin",
+  "workflow:read",
+  "workflow:write",
+  "workflow:run",
+  "execution:read",
+  "execution:write",
+  "secret:read",
+  "secret:write",
+  "trace:read",
+  "trace:export",
+  "session:create",
+  "session:admin",
+  "carp:resolve",
+  "carp:execute",
+  "approval:decide",
+  "atlas:read",
+  "atlas:write",
+  "atlas:publish",
+  "deploy:apply",
+  "objective:read",
+  "objective:write",
+  "objective:promote",
+  "admin",
 ] as const;
 export type Scope = (typeof scopes)[number];
 

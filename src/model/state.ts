@@ -6,13 +6,25 @@ export const taskStates = [...executionStates, "SKIPPED"] as const;
 export type ExecutionState = (typeof executionStates)[number];
 export type TaskState = (typeof taskStates)[number];
 
-export const terminalReasons = [
-  "SUCCESS", "TASK_FAILED", "TIMEOUT", "USER_CANCELLED", "DEPENDENCY_FAILED", "CONDITION_FALSE", "APPROVAL_DENIED", "CRASH_RECOVERY",
-  "PERMISSION_DENIED", "INVALID_INPUT", "EXPRESSION_ERROR", "CONCURRENCY_SKIPPED", "BUDGET_EXHAUSTED", "INTERNAL",
+const terminalReasons = [
+  "SUCCESS",
+  "TASK_FAILED",
+  "TIMEOUT",
+  "USER_CANCELLED",
+  "DEPENDENCY_FAILED",
+  "CONDITION_FALSE",
+  "APPROVAL_DENIED",
+  "CRASH_RECOVERY",
+  "PERMISSION_DENIED",
+  "INVALID_INPUT",
+  "EXPRESSION_ERROR",
+  "CONCURRENCY_SKIPPED",
+  "BUDGET_EXHAUSTED",
+  "INTERNAL",
 ] as const;
-export const waitingReasons = ["TIMER", "RETRY_DELAY", "APPROVAL_PENDING", "OUTCOME_UNKNOWN", "PAUSED", "CHILD_RUNNING"] as const;
+const waitingReasons = ["TIMER", "RETRY_DELAY", "APPROVAL_PENDING", "OUTCOME_UNKNOWN", "PAUSED", "CHILD_RUNNING"] as const;
 /** Shown for PENDING while a limit holds something back; it has no event. */
-export const pendingReasons = ["LIMIT_WAIT"] as const;
+const pendingReasons = ["LIMIT_WAIT"] as const;
 
 export type TerminalReason = (typeof terminalReasons)[number];
 export type WaitingReason = (typeof waitingReasons)[number];

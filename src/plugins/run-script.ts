@@ -107,7 +107,10 @@ async function collect(call: ScriptCall, handle: ProcessHandle): Promise<ScriptO
     return call.onLine({ source: "stderr", ...parseLine(marked(line, isCut), "ERROR") });
   });
   // The result may be refused for its size while the task goes on: it is looked at when the task has ended.
-  const framed = handle.result.then((bytes) => ({ bytes, error: null }), (cause: unknown) => ({ bytes: null, error: resultError(cause) }));
+  const framed = handle.result.then(
+    (bytes) => ({ bytes, error: null }),
+    (cause: unknown) => ({ bytes: null, error: resultError(cause) }),
+  );
   const exit = await handle.exited;
   await Promise.all([readOut, readErr]);
   const result = await framed;
@@ -137,7 +140,8 @@ async function readLines(chunks: AsyncIterable<Uint8Array>, onLine: (line: strin
 /** The frame on descriptor 3, else the one in the result file. */
 function findFrame(call: ScriptCall, onDescriptor: Uint8Array): ResultFrame | null {
   const { workdir } = call.folders;
-  const bytes = onDescriptor.byteLength > 0 ? onDescriptor : readBack(workdir, { name: "result.json", as: "$WORKFLOW_RESULT" }, limits.outputBytesMax);
+  const bytes =
+    onDescriptor.byteLength > 0 ? onDescriptor : readBack(workdir, { name: "result.json", as: "$WORKFLOW_RESULT" }, limits.outputBytesMax);
   const text = bytes === null ? "" : new TextDecoder().decode(bytes).trim();
   return text === "" ? null : parseResultFrame(text);
 }
@@ -183,6 +187,12 @@ class TailText {
   text(): string {
     const trimmed = this.#text.trim();
     const bytes = Buffer.from(trimmed);
-    return bytes.byteLength <= this.#bytesMax ? trimmed : bytes.subarray(bytes.byteLength - this.#bytesMax).toString("utf8").replace(/^�+/, "").trim();
+    return bytes.byteLength <= this.#bytesMax
+      ? trimmed
+      : bytes
+          .subarray(bytes.byteLength - this.#bytesMax)
+          .toString("utf8")
+          .replace(/^�+/, "")
+          .trim();
   }
 }

@@ -1,7 +1,19 @@
 // The folders a task stands in: one workspace per execution, one fresh work folder per attempt; and reading back from them
 // without following what the task may have planted.
 import {
-  chmodSync, closeSync, constants, existsSync, fstatSync, lstatSync, mkdirSync, openSync, readdirSync, readSync, realpathSync, rmSync, writeFileSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
 } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { fail } from "../base/index.ts";

@@ -24,7 +24,11 @@ export type BodyForm<B extends TSchema = TSchema> = {
 
 export type AnswerForm = { means: string; schema: TSchema | null; types?: readonly string[] };
 
-type PathNames<P extends string> = P extends `${string}:${infer N}/${infer R}` ? N | PathNames<`/${R}`> : P extends `${string}:${infer N}` ? N : never;
+type PathNames<P extends string> = P extends `${string}:${infer N}/${infer R}`
+  ? N | PathNames<`/${R}`>
+  : P extends `${string}:${infer N}`
+    ? N
+    : never;
 
 /** What a handler gets: everything in it was checked. */
 export type Call<N extends string = string, Q = unknown, B = unknown> = OpenCall & {

@@ -9,15 +9,31 @@ export type Projections = {
   sessions: {
     key: { session_id: string };
     row: {
-      session_id: string; trace_id: string; principal_type: string; principal_id: string; scopes: string; started_at: number;
-      expires_at: number | null; ended_at: number | null; end_reason: string | null;
+      session_id: string;
+      trace_id: string;
+      principal_type: string;
+      principal_id: string;
+      scopes: string;
+      started_at: number;
+      expires_at: number | null;
+      ended_at: number | null;
+      end_reason: string | null;
     };
   };
   workflows: {
     key: { id: string };
     row: {
-      id: string; name: string | null; description: string | null; labels: string; enabled: number; armed: number; revision: number; sha256: string;
-      folder: string | null; created_at: number; updated_at: number;
+      id: string;
+      name: string | null;
+      description: string | null;
+      labels: string;
+      enabled: number;
+      armed: number;
+      revision: number;
+      sha256: string;
+      folder: string | null;
+      created_at: number;
+      updated_at: number;
     };
   };
   revisions: {
@@ -27,31 +43,70 @@ export type Projections = {
   executions: {
     key: { execution_id: string };
     row: {
-      execution_id: string; session_id: string; workflow: string; revision: number; sha256: string; state: ExecutionState; reason: string | null;
-      trigger_type: string; trigger_id: string | null; scheduled_at: number | null; by: string; parent: string | null; labels: string;
-      inputs: string; outputs: string | null; error: string | null; digest: string | null;
-      created_at: number; started_at: number | null; ended_at: number | null;
+      execution_id: string;
+      session_id: string;
+      workflow: string;
+      revision: number;
+      sha256: string;
+      state: ExecutionState;
+      reason: string | null;
+      trigger_type: string;
+      trigger_id: string | null;
+      scheduled_at: number | null;
+      by: string;
+      parent: string | null;
+      labels: string;
+      inputs: string;
+      outputs: string | null;
+      error: string | null;
+      digest: string | null;
+      created_at: number;
+      started_at: number | null;
+      ended_at: number | null;
     };
   };
   task_runs: {
     key: { execution_id: string; task: string; item_index: number };
     row: {
-      execution_id: string; task: string; /** −1 where the task has no items. */ item_index: number; state: TaskState; reason: string | null;
-      due_at: number | null; output: string | null; error: string | null;
+      execution_id: string;
+      task: string /** −1 where the task has no items. */;
+      item_index: number;
+      state: TaskState;
+      reason: string | null;
+      due_at: number | null;
+      output: string | null;
+      error: string | null;
     };
   };
   attempts: {
     key: { execution_id: string; task: string; item_index: number; attempt: number };
     row: {
-      execution_id: string; task: string; item_index: number; attempt: number; started_at: number; ended_at: number | null; duration_ms: number | null;
-      error: string | null; runtime: string; sandbox: string; log_sha256: string | null; log_lines: number | null;
+      execution_id: string;
+      task: string;
+      item_index: number;
+      attempt: number;
+      started_at: number;
+      ended_at: number | null;
+      duration_ms: number | null;
+      error: string | null;
+      runtime: string;
+      sandbox: string;
+      log_sha256: string | null;
+      log_lines: number | null;
     };
   };
   api_keys: {
     key: { key_id: string };
     row: {
-      key_id: string; name: string | null; principal_type: string; principal_id: string; roles: string; scopes: string;
-      created_at: number; expires_at: number | null; revoked_at: number | null;
+      key_id: string;
+      name: string | null;
+      principal_type: string;
+      principal_id: string;
+      roles: string;
+      scopes: string;
+      created_at: number;
+      expires_at: number | null;
+      revoked_at: number | null;
     };
   };
 };

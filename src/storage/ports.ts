@@ -44,9 +44,7 @@ export type CommitRequest = {
   blobs?: readonly Blob[];
 };
 export type CommittedEvent = { seq: number; sequence: number; body: string; hash: string; draft: EventDraft };
-export type CommitOutcome =
-  | { ok: true; events: CommittedEvent[]; claim: Claim | null; logIds: number[] }
-  | { ok: false; error: CodedError };
+export type CommitOutcome = { ok: true; events: CommittedEvent[]; claim: Claim | null; logIds: number[] } | { ok: false; error: CodedError };
 
 export type StoredEvent = {
   seq: number;
@@ -108,9 +106,12 @@ export interface ProjectionStore {
 export interface WorkflowStore {
   findWorkflow(id: string): Promise<RowOf<"workflows"> | null>;
   /** In id order after the given id. */
-  listWorkflows(
-    selection: { enabled?: boolean; label?: { name: string; value: string | null }; afterId?: string; limit: number },
-  ): Promise<RowOf<"workflows">[]>;
+  listWorkflows(selection: {
+    enabled?: boolean;
+    label?: { name: string; value: string | null };
+    afterId?: string;
+    limit: number;
+  }): Promise<RowOf<"workflows">[]>;
   findRevision(workflow: string, revision: number): Promise<RowOf<"revisions"> | null>;
   /** The newest revision of this text from this folder. */
   findRevisionBySha(text: { workflow: string; sha256: string; folder: string | null }): Promise<RowOf<"revisions"> | null>;
@@ -198,7 +199,16 @@ export interface IdempotencyStore {
 }
 
 export interface Store
-  extends LedgerStore, ProjectionStore, WorkflowStore, ExecutionStore, LogStore, BlobStore, KeyStore, SessionStore, ClaimStore, IdempotencyStore {
+  extends LedgerStore,
+    ProjectionStore,
+    WorkflowStore,
+    ExecutionStore,
+    LogStore,
+    BlobStore,
+    KeyStore,
+    SessionStore,
+    ClaimStore,
+    IdempotencyStore {
   readonly kind: string;
   readonly path: string;
   /** The store as it is now, whatever is written meanwhile; for reading, and to be closed. A store in memory gives itself. */

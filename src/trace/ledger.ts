@@ -1,7 +1,18 @@
 // The one write door. Commits that arrive together share a transaction; each keeps its own outcome.
 import { assert, limits } from "../base/index.ts";
 import type { EventDraft } from "../model/index.ts";
-import type { Blob, Claim, ClaimFence, CommitOutcome, CommitRequest, CommittedEvent, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
+import type {
+  Blob,
+  Claim,
+  ClaimFence,
+  CommitOutcome,
+  CommitRequest,
+  CommittedEvent,
+  LogLine,
+  RowChange,
+  Store,
+  TraceSubject,
+} from "../storage/index.ts";
 import { checkDraft, definitionOf } from "./catalogue/index.ts";
 import { coalesce } from "./coalesce.ts";
 import { externalise, toStorable } from "./payload.ts";

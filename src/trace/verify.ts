@@ -2,7 +2,15 @@
 import { type CodedError, fail, isObject, type JsonObject, sha256Hex, toIso } from "../base/index.ts";
 import { type EventDraft, firstPrevHash, type TraceEvent } from "../model/index.ts";
 import {
-  type KeyOf, keyColumns, type ProjectionName, projectionNames, type RowChange, type RowOf, type Store, type StoredEvent, type TraceHead,
+  type KeyOf,
+  keyColumns,
+  type ProjectionName,
+  projectionNames,
+  type RowChange,
+  type RowOf,
+  type Store,
+  type StoredEvent,
+  type TraceHead,
 } from "../storage/index.ts";
 import { catalogue } from "./catalogue/index.ts";
 
@@ -247,8 +255,15 @@ function keyOf<T extends ProjectionName>(table: T, row: object): KeyOf<T> {
 /** A stored event as a draft again. */
 export function toDraft(event: TraceEvent): EventDraft {
   const draft: EventDraft = {
-    eventId: event.event_id, type: event.event_type, traceId: event.trace.trace_id, spanId: event.trace.span_id, parentSpanId: event.trace.parent_span_id,
-    sessionId: event.session_id, actor: event.actor, severity: event.severity, time: Date.parse(event.time),
+    eventId: event.event_id,
+    type: event.event_type,
+    traceId: event.trace.trace_id,
+    spanId: event.trace.span_id,
+    parentSpanId: event.trace.parent_span_id,
+    sessionId: event.session_id,
+    actor: event.actor,
+    severity: event.severity,
+    time: Date.parse(event.time),
     payload: isObject(event.payload) ? (event.payload as JsonObject) : {},
   };
   if (event.artifacts !== undefined) draft.artifacts = event.artifacts;

@@ -1,6 +1,15 @@
 // Checked values to the definition that the rest of the program uses: defaults filled in, both ways of writing things made one.
 import { isObject, type Json, type JsonObject } from "../base/index.ts";
-import type { InputDefinition, InputType, Permissions, RetryPolicy, TaskDefinition, TaskPhase, TriggerDefinition, WorkflowDefinition } from "../model/index.ts";
+import type {
+  InputDefinition,
+  InputType,
+  Permissions,
+  RetryPolicy,
+  TaskDefinition,
+  TaskPhase,
+  TriggerDefinition,
+  WorkflowDefinition,
+} from "../model/index.ts";
 import { inputSchema } from "./check/inputs.ts";
 import { shellAction } from "./check/task-form.ts";
 
@@ -85,7 +94,13 @@ function buildTrigger(from: JsonObject): TriggerDefinition {
   const base = { id: String(from["id"] ?? from["type"]), inputs: objectOf(from["inputs"]) };
   switch (from["type"]) {
     case "cron":
-      return { ...base, type: "cron", cron: String(from["cron"]).trim(), timezone: String(from["timezone"] ?? "UTC"), catchUp: String(from["catchUp"] ?? "none") as "none" | "last" | "all" };
+      return {
+        ...base,
+        type: "cron",
+        cron: String(from["cron"]).trim(),
+        timezone: String(from["timezone"] ?? "UTC"),
+        catchUp: String(from["catchUp"] ?? "none") as "none" | "last" | "all",
+      };
     case "webhook":
       return { ...base, type: "webhook", path: String(from["path"]), method: String(from["method"] ?? "POST"), secret: String(from["secret"]) };
     default:

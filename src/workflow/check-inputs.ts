@@ -32,9 +32,18 @@ export function checkInputs(definition: WorkflowDefinition, given: JsonObject): 
   const diagnostics: InputDiagnostic[] = [];
   const inputs: JsonObject = {};
   const declared = new Map(definition.inputs.map((input) => [input.id, input]));
-  if (Buffer.byteLength(JSON.stringify(given)) > limits.inputBytesMax) return { inputs, diagnostics: [finding("BAD_VALUE", "inputs", `The inputs have more than ${limits.inputBytesMax} bytes`)] };
+  if (Buffer.byteLength(JSON.stringify(given)) > limits.inputBytesMax)
+    return { inputs, diagnostics: [finding("BAD_VALUE", "inputs", `The inputs have more than ${limits.inputBytesMax} bytes`)] };
   for (const key of Object.keys(given)) {
-    if (!declared.has(key)) diagnostics.push(finding("UNKNOWN_KEY", memberPath("inputs", key), `The workflow "${definition.id}" declares no input "${key}"`, didYouMean(key, declared.keys())));
+    if (!declared.has(key))
+      diagnostics.push(
+        finding(
+          "UNKNOWN_KEY",
+          memberPath("inputs", key),
+          `The workflow "${definition.id}" declares no input "${key}"`,
+          didYouMean(key, declared.keys()),
+        ),
+      );
   }
   for (const input of definition.inputs) {
     const value = Object.hasOwn(given, input.id) ? given[input.id] : input.default;
@@ -84,15 +93,26 @@ export function requireInputs(definition: WorkflowDefinition, given: GivenInputs
 export function parseInputText(definition: WorkflowDefinition, key: string, text: string): Json {
   const input = definition.inputs.find((one) => one.id === key);
   if (input === undefined) {
-    const hint = didYouMean(key, definition.inputs.map((one) => one.id)) ?? `Declared are: ${definition.inputs.map((one) => one.id).join(", ") || "none"}.`;
-    throw fail("INPUT_INVALID", `Cannot take the input "${key}": the workflow "${definition.id}" does not declare it`, { hint, details: { input: key } });
+    const hint =
+      didYouMean(
+        key,
+        definition.inputs.map((one) => one.id),
+      ) ?? `Declared are: ${definition.inputs.map((one) => one.id).join(", ") || "none"}.`;
+    throw fail("INPUT_INVALID", `Cannot take the input "${key}": the workflow "${definition.id}" does not declare it`, {
+      hint,
+      details: { input: key },
+    });
   }
   if (input.type === "string") return text;
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
-    throw fail("INPUT_INVALID", `Cannot take the input "${key}": it is of type ${input.type}, and its text is not JSON`, { hint: `Write ${key}=<JSON>, such as ${example[input.type]}.`, details: { input: key }, cause });
+    throw fail("INPUT_INVALID", `Cannot take the input "${key}": it is of type ${input.type}, and its text is not JSON`, {
+      hint: `Write ${key}=<JSON>, such as ${example[input.type]}.`,
+      details: { input: key },
+      cause,
+    });
   }
   try {
     return toIJson(parsed);
@@ -105,4 +125,11 @@ export function parseInputText(definition: WorkflowDefinition, key: string, text
   }
 }
 
-const example: Record<InputDefinition["type"], string> = { string: "text", integer: "3", number: "2.5", boolean: "true", object: '\'{"a":1}\'', array: "'[1,2]'" };
+const example: Record<InputDefinition["type"], string> = {
+  string: "text",
+  integer: "3",
+  number: "2.5",
+  boolean: "true",
+  object: "'{\"a\":1}'",
+  array: "'[1,2]'",
+};

@@ -1,9 +1,17 @@
-export { checkGivenInputs, checkInputs, type CheckedInputs, type GivenInputs, type InputDiagnostic, parseInputText, requireInputs } from "./check-inputs.ts";
-export { actionPattern, taskIdPattern, workflowIdPattern } from "./check/keys.ts";
+export {
+  checkGivenInputs,
+  checkInputs,
+  type CheckedInputs,
+  type GivenInputs,
+  type InputDiagnostic,
+  parseInputText,
+  requireInputs,
+} from "./check-inputs.ts";
+export { actionPattern } from "./check/keys.ts";
 export { coversNetwork, coversPath, findNetworkProblem, findPathProblem, isNeverCopied, narrowPermissions } from "./check/permission-entries.ts";
 export { didYouMean, findNearest } from "./check/nearest.ts";
 export { type FindAction, shellAction } from "./check/task-form.ts";
-export { findCronProblem, isTimeZone, nextCronTimes } from "./check/triggers.ts";
+export { nextCronTimes } from "./check/triggers.ts";
 export { type CompiledTask, type CompiledWorkflow, compileWorkflow } from "./compile-workflow.ts";
 export { graphFormats, type GraphFormat, renderGraph } from "./draw/render-graph.ts";
 export type { Scope } from "./expression/scope.ts";

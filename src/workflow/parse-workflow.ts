@@ -44,7 +44,11 @@ export function parseWorkflow(source: string | Uint8Array, options: ParseOptions
   const form = root === null ? {} : checkWorkflow(root, { ...options, source: text, report });
   const definition = report.hasErrors() ? null : buildDefinition(form);
   if (options.availability === true && root !== null && definition !== null) {
-    reportUnavailable(root, partsNotRun(definition, (name) => options.findAction(name) ?? findCoreAction(name)), report);
+    reportUnavailable(
+      root,
+      partsNotRun(definition, (name) => options.findAction(name) ?? findCoreAction(name)),
+      report,
+    );
   }
   return { definition, diagnostics: report.list() };
 }

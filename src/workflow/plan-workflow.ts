@@ -45,7 +45,8 @@ function knownScope(definition: WorkflowDefinition, inputs: JsonObject | null): 
   const roots: Record<string, JsonObject> = { vars: definition.vars, secrets: Object.fromEntries(definition.secrets.map((name) => [name, masked])) };
   if (inputs !== null) {
     const shown: JsonObject = {};
-    for (const [key, value] of Object.entries(inputs)) setMember(shown, key, definition.inputs.some((input) => input.id === key && input.sensitive) ? masked : value);
+    for (const [key, value] of Object.entries(inputs))
+      setMember(shown, key, definition.inputs.some((input) => input.id === key && input.sensitive) ? masked : value);
     roots["inputs"] = shown;
   }
   return { roots, status: { success: true, failure: false } };
@@ -81,7 +82,10 @@ function resolve(value: Json, scope: Scope): Json {
 
 function planTask(task: TaskDefinition, definition: WorkflowDefinition, scope: Scope): PlannedTask {
   const { script, ...others } = task.inputs;
-  const inputs = task.action === shellAction && script !== undefined ? { script, ...(resolve(others, scope) as JsonObject) } : (resolve(task.inputs, scope) as JsonObject);
+  const inputs =
+    task.action === shellAction && script !== undefined
+      ? { script, ...(resolve(others, scope) as JsonObject) }
+      : (resolve(task.inputs, scope) as JsonObject);
   return {
     id: task.id,
     action: task.action,
@@ -107,7 +111,9 @@ export function planWorkflow(definition: WorkflowDefinition, inputs: JsonObject 
     onFailure: plan(definition.onFailure),
     finally: plan(definition.finally),
     triggers: definition.triggers.map((trigger) => ({
-      id: trigger.id, type: trigger.type, next: trigger.type === "cron" ? nextCronTimes(trigger, now, nextTimesShown).map(toIso) : [],
+      id: trigger.id,
+      type: trigger.type,
+      next: trigger.type === "cron" ? nextCronTimes(trigger, now, nextTimesShown).map(toIso) : [],
     })),
     timeoutMs: definition.timeoutMs,
     notAvailableYet: partsNotRun(definition),

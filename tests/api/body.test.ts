@@ -29,7 +29,11 @@ test("a workflow's text is kept as it was given, byte for byte, JSON too", async
 });
 
 test.each([
-  ["text/plain", {}], ["", {}], ["application/yaml; charset=latin1", {}], ["multipart/form-data", {}], ["application/yaml", { "content-encoding": "gzip" }],
+  ["text/plain", {}],
+  ["", {}],
+  ["application/yaml; charset=latin1", {}],
+  ["multipart/form-data", {}],
+  ["application/yaml", { "content-encoding": "gzip" }],
 ])("type %j with %j is 415", async (type, headers) => {
   expect(await outcome(put({ body: source, type, headers }))).toBe("415 UNSUPPORTED_MEDIA_TYPE");
 });
@@ -85,9 +89,12 @@ test("a body that does not fit is 422, each finding with its place", async () =>
   ]);
 });
 
-test.each(["[]", "null", '"x"', "1", '{"__proto__":{}}', '{"enabled":"yes"}', "{}"])("%s is no answer to whether a workflow is enabled", async (body) => {
-  expect(await outcome(server.call("PATCH", "/api/v1/workflows/kept", { body }))).toBe("422 BODY_INVALID");
-});
+test.each(["[]", "null", '"x"', "1", '{"__proto__":{}}', '{"enabled":"yes"}', "{}"])(
+  "%s is no answer to whether a workflow is enabled",
+  async (body) => {
+    expect(await outcome(server.call("PATCH", "/api/v1/workflows/kept", { body }))).toBe("422 BODY_INVALID");
+  },
+);
 
 test.each(["", "{", "{'a':1}", '{"a":1} x', "NaN"])("%j is not JSON", async (body) => {
   expect(await outcome(server.call("PATCH", "/api/v1/workflows/kept", { body }))).toBe("400 BAD_REQUEST");

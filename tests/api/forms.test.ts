@@ -78,7 +78,8 @@ test("long answers are compressed for those who take it", async () => {
     expect(answer.headers.get("vary")).toBe("accept-encoding");
     expect(new TextDecoder().decode(Bun.gunzipSync(new Uint8Array(await answer.arrayBuffer())))).toBe(plain);
   }
-  for (const refused of ["gzip;q=0", "br", "*;q=0", "gzip;q=0, *"]) expect((await get("/openapi.json", refused)).headers.get("content-encoding")).toBeNull();
+  for (const refused of ["gzip;q=0", "br", "*;q=0", "gzip;q=0, *"])
+    expect((await get("/openapi.json", refused)).headers.get("content-encoding")).toBeNull();
   expect((await get("/health", "gzip")).headers.get("content-encoding")).toBeNull();
 });
 
@@ -95,7 +96,9 @@ type Document = { openapi: string; paths: Record<string, Record<string, Operatio
 test("[CRA-X02] the OpenAPI document describes exactly the routes there are, and holds together", async () => {
   const document = (await (await server.call("GET", "/openapi.json", { key: null })).json()) as Document;
   expect(document.openapi).toBe("3.1.0");
-  const operations = Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ path, method, operation })));
+  const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+  );
   const described = operations.map(({ path, method }) => `${method.toUpperCase()} ${path.replaceAll("{", ":").replaceAll("}", "")}`);
   expect(described.toSorted()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).toSorted());
   expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
@@ -120,15 +123,26 @@ test("[CRA-X02] every schema of the document is JSON Schema 2020-12, and real an
   const ajv = new Ajv2020({ strict: false, formats: { "date-time": true, uuid: true, wait: true, "absolute-path": true, "log-levels": true } });
   ajv.addSchema({ $id: "document", ...document });
   for (const name of Object.keys(document.components["schemas"] ?? {})) expect(ajv.getSchema(`document#/components/schemas/${name}`)).toBeFunction();
-  await server.call("PUT", "/api/v1/workflows/shown", { body: "id: shown\ntasks: [{ id: a, run: 'true' }]\n", headers: { "content-type": "text/yaml" } });
+  await server.call("PUT", "/api/v1/workflows/shown", {
+    body: "id: shown\ntasks: [{ id: a, run: 'true' }]\n",
+    headers: { "content-type": "text/yaml" },
+  });
   const started = (await (await server.call("POST", "/api/v1/workflows/shown/executions", { body: {} })).json()) as { executionId: string };
   const get = async (path: string) => (await server.call("GET", path)).json();
   const answers: [string, unknown][] = [
-    ["Status", await get("/api/v1/status")], ["WorkflowList", await get("/api/v1/workflows")], ["Workflow", await get("/api/v1/workflows/shown")],
-    ["RevisionList", await get("/api/v1/workflows/shown/revisions")], ["RevisionDetail", await get("/api/v1/workflows/shown/revisions/1")],
-    ["Started", started], ["Execution", await get(`/api/v1/executions/${started.executionId}`)], ["ExecutionList", await get("/api/v1/executions")],
-    ["TaskRunList", await get(`/api/v1/executions/${started.executionId}/tasks`)], ["LogPage", await get(`/api/v1/executions/${started.executionId}/logs`)],
-    ["KeyList", await get("/api/v1/keys")], ["TraceList", await get("/v1/traces")], ["ErrorEnvelope", await get("/nope")],
+    ["Status", await get("/api/v1/status")],
+    ["WorkflowList", await get("/api/v1/workflows")],
+    ["Workflow", await get("/api/v1/workflows/shown")],
+    ["RevisionList", await get("/api/v1/workflows/shown/revisions")],
+    ["RevisionDetail", await get("/api/v1/workflows/shown/revisions/1")],
+    ["Started", started],
+    ["Execution", await get(`/api/v1/executions/${started.executionId}`)],
+    ["ExecutionList", await get("/api/v1/executions")],
+    ["TaskRunList", await get(`/api/v1/executions/${started.executionId}/tasks`)],
+    ["LogPage", await get(`/api/v1/executions/${started.executionId}/logs`)],
+    ["KeyList", await get("/api/v1/keys")],
+    ["TraceList", await get("/v1/traces")],
+    ["ErrorEnvelope", await get("/nope")],
   ];
   for (const [name, answer] of answers) {
     const check = ajv.getSchema(`document#/components/schemas/${name}`);

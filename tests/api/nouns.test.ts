@@ -22,7 +22,10 @@ test("apply is 201, then 200 unchanged, then 200 with a new revision", async () 
   const other = await apply("steps", workflow("steps", "echo 2"));
   expect([other.status, await other.json()]).toMatchObject([200, { revision: 2, changed: true }]);
   const { revisions } = await json<{ revisions: { revision: number; current: boolean }[] }>("GET", "/api/v1/workflows/steps/revisions");
-  expect(revisions.map(({ revision, current }) => [revision, current])).toEqual([[2, true], [1, false]]);
+  expect(revisions.map(({ revision, current }) => [revision, current])).toEqual([
+    [2, true],
+    [1, false],
+  ]);
   expect(await json<object>("GET", "/api/v1/workflows/steps/revisions/1")).toMatchObject({ source: workflow("steps"), current: false });
   expect(await outcome(server.call("GET", "/api/v1/workflows/steps/revisions/3"))).toBe("404 WORKFLOW_NOT_FOUND");
 });
@@ -49,7 +52,8 @@ test("a workflow with errors, or of another id, is 422", async () => {
 });
 
 test("validate answers 200 whatever it finds", async () => {
-  const check = (body: string) => json<{ valid: boolean; diagnostics: { code: string }[] }>("POST", "/api/v1/workflows/validate", { body, headers: yaml });
+  const check = (body: string) =>
+    json<{ valid: boolean; diagnostics: { code: string }[] }>("POST", "/api/v1/workflows/validate", { body, headers: yaml });
   expect(await check(workflow("fine"))).toEqual({ valid: true, diagnostics: [] });
   const found = await check("id: x\ntaks: []\n");
   expect(found.valid).toBe(false);

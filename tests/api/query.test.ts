@@ -12,15 +12,42 @@ afterAll(() => server.close());
 const absent = "00000000-0000-7000-8000-0000000000ff";
 
 test.each([
-  "/api/v1/workflows?limit=0", "/api/v1/workflows?limit=501", "/api/v1/workflows?limit=5.0", "/api/v1/workflows?limit=", "/api/v1/workflows?limit=5&limit=5",
-  "/api/v1/workflows?limit=1e2", "/api/v1/workflows?limit=%205", "/api/v1/workflows?enabled=yes", "/api/v1/workflows?enabled=", "/api/v1/workflows?enabled=1",
-  "/api/v1/workflows?Limit=5", "/api/v1/workflows?cursor=", "/api/v1/workflows?cursor=nonsense", "/api/v1/workflows?__proto__=1", "/api/v1/workflows?offset=1",
-  "/api/v1/executions?state=DONE", "/api/v1/executions?state=FAILED,", "/api/v1/executions?since=yesterday", "/api/v1/executions?since=2026-02-30T00:00:00Z",
-  "/api/v1/executions?offset=-1", `/api/v1/executions/${absent}?include=everything`, `/api/v1/executions/${absent}/tasks?state=DONE`,
-  `/api/v1/executions/${absent}/logs?level=LOUD`, `/api/v1/executions/${absent}/logs?level=WARN,ERROR%2B`, `/api/v1/executions/${absent}/logs?source=stdin`,
-  `/api/v1/executions/${absent}/logs?order=up`, `/v1/traces/${absent}/events?severity=loud`, `/v1/traces/${absent}/events?since_sequence=-1`,
-  `/v1/traces/${absent}/events?limit=501`, `/v1/traces/${absent}/events?since_seq=1`, `/v1/traces/${absent}/stream?since_seq=1&since_sequence=1`,
-  "/v1/traces/stream?since_sequence=1", "/v1/traces/stream?since_seq=x", "/v1/traces?subject=all", "/api/v1/status?x", "/health?x=1",
+  "/api/v1/workflows?limit=0",
+  "/api/v1/workflows?limit=501",
+  "/api/v1/workflows?limit=5.0",
+  "/api/v1/workflows?limit=",
+  "/api/v1/workflows?limit=5&limit=5",
+  "/api/v1/workflows?limit=1e2",
+  "/api/v1/workflows?limit=%205",
+  "/api/v1/workflows?enabled=yes",
+  "/api/v1/workflows?enabled=",
+  "/api/v1/workflows?enabled=1",
+  "/api/v1/workflows?Limit=5",
+  "/api/v1/workflows?cursor=",
+  "/api/v1/workflows?cursor=nonsense",
+  "/api/v1/workflows?__proto__=1",
+  "/api/v1/workflows?offset=1",
+  "/api/v1/executions?state=DONE",
+  "/api/v1/executions?state=FAILED,",
+  "/api/v1/executions?since=yesterday",
+  "/api/v1/executions?since=2026-02-30T00:00:00Z",
+  "/api/v1/executions?offset=-1",
+  `/api/v1/executions/${absent}?include=everything`,
+  `/api/v1/executions/${absent}/tasks?state=DONE`,
+  `/api/v1/executions/${absent}/logs?level=LOUD`,
+  `/api/v1/executions/${absent}/logs?level=WARN,ERROR%2B`,
+  `/api/v1/executions/${absent}/logs?source=stdin`,
+  `/api/v1/executions/${absent}/logs?order=up`,
+  `/v1/traces/${absent}/events?severity=loud`,
+  `/v1/traces/${absent}/events?since_sequence=-1`,
+  `/v1/traces/${absent}/events?limit=501`,
+  `/v1/traces/${absent}/events?since_seq=1`,
+  `/v1/traces/${absent}/stream?since_seq=1&since_sequence=1`,
+  "/v1/traces/stream?since_sequence=1",
+  "/v1/traces/stream?since_seq=x",
+  "/v1/traces?subject=all",
+  "/api/v1/status?x",
+  "/health?x=1",
 ])("GET %s is BAD_REQUEST", async (path) => {
   expect(await outcome(server.call("GET", path))).toBe("400 BAD_REQUEST");
 });
@@ -35,8 +62,11 @@ test.each([["relative/path"], ["%00/x"], [""]])("an apply with the folder %j is 
 });
 
 test.each([
-  "/api/v1/workflows?limit=500&enabled=true&label=a%3Db", "/api/v1/workflows?", "/api/v1/executions?state=FAILED,RUNNING&offset=3",
-  "/api/v1/executions?since=2026-01-01T00:00:00%2B02:00&until=2026-01-01T00:00:00+02:00", "/v1/traces?subject=system&limit=1",
+  "/api/v1/workflows?limit=500&enabled=true&label=a%3Db",
+  "/api/v1/workflows?",
+  "/api/v1/executions?state=FAILED,RUNNING&offset=3",
+  "/api/v1/executions?since=2026-01-01T00:00:00%2B02:00&until=2026-01-01T00:00:00+02:00",
+  "/v1/traces?subject=system&limit=1",
 ])("GET %s is taken", async (path) => {
   expect(await outcome(server.call("GET", path))).toBe("200");
 });

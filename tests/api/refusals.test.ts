@@ -14,7 +14,9 @@ afterAll(() => server.close());
 
 const absent = "00000000-0000-7000-8000-0000000000ff";
 const sample = (route: Route): string =>
-  route.path.replace(/:([a-zA-Z]+)/g, (_, name: string) => (route.params[name]?.schema["format"] === "uuid" ? absent : name === "revision" ? "1" : "absent"));
+  route.path.replace(/:([a-zA-Z]+)/g, (_, name: string) =>
+    route.params[name]?.schema["format"] === "uuid" ? absent : name === "revision" ? "1" : "absent",
+  );
 const title = (route: Route): string => `${route.method} ${route.path}`;
 const guarded = routes.filter(({ scope }) => scope !== null);
 const open = routes.filter(({ scope }) => scope === null);
@@ -106,7 +108,8 @@ test("unknown paths are 401 without a key and 404 with one, wrong methods 405 wi
 });
 
 test("a hook that does not exist is 404 without a key", async () => {
-  for (const path of ["/hooks/x/y", "/hooks/x/y/z"]) expect(await outcome(server.call("POST", path, { key: null, body: "{}" }))).toBe("404 NOT_FOUND");
+  for (const path of ["/hooks/x/y", "/hooks/x/y/z"])
+    expect(await outcome(server.call("POST", path, { key: null, body: "{}" }))).toBe("404 NOT_FOUND");
   expect(await outcome(server.call("POST", "/hooks", { key: null }))).toBe("401 UNAUTHORIZED");
 });
 
@@ -130,13 +133,16 @@ test("an id that cannot be one is as absent as one that nobody has", async () =>
   const ids = ["nope", "00000000-0000-7000-8000-0000000000FF", absent, `${absent}0`];
   const ask = (method: string, path: string) => outcome(server.call(method, path));
   for (const id of ids) {
-    for (const rest of ["", "/tasks", "/logs", "/logs/stream"]) expect(await ask("GET", `/api/v1/executions/${id}${rest}`)).toBe("404 EXECUTION_NOT_FOUND");
-    for (const verb of ["cancel", "pause", "resume", "restart"]) expect(await ask("POST", `/api/v1/executions/${id}/${verb}`)).toBe("404 EXECUTION_NOT_FOUND");
+    for (const rest of ["", "/tasks", "/logs", "/logs/stream"])
+      expect(await ask("GET", `/api/v1/executions/${id}${rest}`)).toBe("404 EXECUTION_NOT_FOUND");
+    for (const verb of ["cancel", "pause", "resume", "restart"])
+      expect(await ask("POST", `/api/v1/executions/${id}/${verb}`)).toBe("404 EXECUTION_NOT_FOUND");
     for (const rest of ["events", "stream"]) expect(await ask("GET", `/v1/traces/${id}/${rest}`)).toBe("404 TRACE_NOT_FOUND");
     expect(await ask("DELETE", `/api/v1/keys/${id}`)).toBe("404 KEY_NOT_FOUND");
   }
   expect(await ask("GET", "/api/v1/workflows/%2e%2e%2fkeys")).toBe("404 WORKFLOW_NOT_FOUND");
-  for (const revision of ["0", "-1", "1.5", "x", "01"]) expect(await ask("GET", `/api/v1/workflows/a/revisions/${revision}`)).toBe("404 WORKFLOW_NOT_FOUND");
+  for (const revision of ["0", "-1", "1.5", "x", "01"])
+    expect(await ask("GET", `/api/v1/workflows/a/revisions/${revision}`)).toBe("404 WORKFLOW_NOT_FOUND");
 });
 
 test("a target that is not percent-encoded UTF-8 is refused before the key", async () => {

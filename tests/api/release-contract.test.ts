@@ -10,7 +10,11 @@ import { createServer, type Server } from "../../src/server/index.ts";
 const home = mkdtempSync(join(tmpdir(), "autokestra-contract-"));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-type Opened = { app: App; call: (method: string, path: string, body?: unknown) => Promise<{ status: number; body: Record<string, unknown> }>; close: () => Promise<void> };
+type Opened = {
+  app: App;
+  call: (method: string, path: string, body?: unknown) => Promise<{ status: number; body: Record<string, unknown> }>;
+  close: () => Promise<void>;
+};
 
 async function open(name: string): Promise<Opened> {
   const loaded = loadConfig({ flags: { data: join(home, name) }, env: {}, cwd: home });
@@ -46,7 +50,11 @@ test("[WF-24] scenario 1: start, apply, list, run to SUCCESS, inspect, logs", as
 
 test("[WF-24] scenario 2: the same inputs give the same end, a failure tells why, and the store outlives a restart", async () => {
   const first = await open("two");
-  await first.call("PUT", "/api/v1/workflows/w", "id: w\ninputs: [{ id: code, type: integer, required: true }]\ntasks: [{ id: t, run: 'exit $CODE', env: { CODE: '{{ inputs.code }}' } }]\n");
+  await first.call(
+    "PUT",
+    "/api/v1/workflows/w",
+    "id: w\ninputs: [{ id: code, type: integer, required: true }]\ntasks: [{ id: t, run: 'exit $CODE', env: { CODE: '{{ inputs.code }}' } }]\n",
+  );
   const digests = [];
   for (const code of [0, 0, 3, 3]) {
     const { body } = await first.call("POST", "/api/v1/workflows/w/executions?wait=30s", { inputs: { code } });

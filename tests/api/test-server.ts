@@ -49,7 +49,12 @@ export async function openTestServer({ set = {}, deps = {}, wrap = (app) => app 
   };
   const { key: adminKey } = await keyWith("admin");
   return {
-    app, server, adminKey, clock, troubles, keyWith,
+    app,
+    server,
+    adminKey,
+    clock,
+    troubles,
+    keyWith,
     call: (method, path, how = {}) => server.handle(requestOf(method, path, { key: adminKey, ...how })),
     async close() {
       await server.stop({ graceMs: 0 });

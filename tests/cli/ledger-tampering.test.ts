@@ -15,7 +15,10 @@ test("editing one byte of an event in the database file makes verify exit 7 and 
   const path = join(home.data, "autokestra.db");
   const db = new Database(path);
   db.run("pragma wal_checkpoint(truncate)");
-  const row = db.query("select seq, body from events where body like '%needle-in-the-event%' and body like '%trace.task.succeeded%'").get() as { seq: number; body: string };
+  const row = db.query("select seq, body from events where body like '%needle-in-the-event%' and body like '%trace.task.succeeded%'").get() as {
+    seq: number;
+    body: string;
+  };
   db.close();
   const { event_id } = JSON.parse(row.body) as { event_id: string };
   const bytes = readFileSync(path);

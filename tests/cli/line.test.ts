@@ -71,7 +71,9 @@ describe("wrong lines", () => {
   test("[WF-07] with --json the error is the envelope, alone on stderr", async () => {
     const { code, stdout, stderr } = await home.run(["list", "--jsno", "--json"]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(JSON.parse(stderr)).toMatchObject({ error: { code: "USAGE", kind: "usage", message: expect.any(String), hint: expect.stringContaining("--json") } });
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { code: "USAGE", kind: "usage", message: expect.any(String), hint: expect.stringContaining("--json") },
+    });
   });
 
   test("a command of a later version ends with 3", async () => {

@@ -77,7 +77,10 @@ describe("config", () => {
     const { code, stderr } = await home.run(["config", "show", "--json"], { env: { WORKFLOW_SERVER_PORT: "many" } });
     expect(code).toBe(3);
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: "CONFIG_INVALID" } });
-    expect(JSON.parse((await home.run(["config", "path", "--json"])).stdout)).toMatchObject({ config: home.path("autokestra.yaml"), data: home.data });
+    expect(JSON.parse((await home.run(["config", "path", "--json"])).stdout)).toMatchObject({
+      config: home.path("autokestra.yaml"),
+      data: home.data,
+    });
     expect(existsSync(home.data)).toBe(false);
   });
 });

@@ -5,9 +5,22 @@ import { join } from "node:path";
 import { Home, root, type Server, until } from "../product/binary.ts";
 
 type Item = { executionId: string; state: string; digest: string; createdAt: string; startedAt: string; endedAt: string };
-type Inspection = { execution: Item & { reasonCode: string; outputs: unknown; error: { code: string } | null }; tasks: { taskId: string; state: string; error: { code: string; details: { exitCode: number; stderr: string } } | null; attempts: { startedAt: string; endedAt: string }[] }[] };
+type Inspection = {
+  execution: Item & { reasonCode: string; outputs: unknown; error: { code: string } | null };
+  tasks: {
+    taskId: string;
+    state: string;
+    error: { code: string; details: { exitCode: number; stderr: string } } | null;
+    attempts: { startedAt: string; endedAt: string }[];
+  }[];
+};
 type LogPage = { items: { id: number; taskId: string; level: string; source: string; message: string }[]; nextCursor: string | null };
-type EventPage = { trace_id: string; events: { event_type: string; severity: string; sequence: number; seq: number }[]; total_count: number; has_more: boolean };
+type EventPage = {
+  trace_id: string;
+  events: { event_type: string; severity: string; sequence: number; seq: number }[];
+  total_count: number;
+  has_more: boolean;
+};
 
 const talk = `id: talk
 inputs: [{ id: lines, type: integer, default: 3 }]
@@ -55,7 +68,12 @@ describe("with a server", () => {
     expect((await home.run(["apply", "byfile.yaml"])).code).toBe(0);
     const listed = JSON.parse((await home.run(["list", "--json"])).stdout) as { workflows: { id: string }[] };
     expect(listed.workflows.map((workflow) => workflow.id)).toEqual(["broken", "byfile", "talk"]);
-    const described = JSON.parse((await home.run(["describe", "byfile", "--json"])).stdout) as { name: string; revision: number; source: string; folder: string };
+    const described = JSON.parse((await home.run(["describe", "byfile", "--json"])).stdout) as {
+      name: string;
+      revision: number;
+      source: string;
+      folder: string;
+    };
     expect(described).toMatchObject({ name: "By file", revision: 1, folder: home.dir });
     expect(described.source).toBe(readFileSync(home.path("byfile.yaml"), "utf8"));
   });
@@ -74,11 +92,16 @@ describe("with a server", () => {
     const { execution, tasks } = await execute("broken");
     expect(execution.error?.code).toBe("PLUGIN_EXIT");
     expect(execution.reasonCode).toBe("TASK_FAILED");
-    expect(tasks.map((task) => [task.taskId, task.state])).toEqual([["fine", "SUCCESS"], ["bad", "FAILED"], ["after", "SKIPPED"]]);
+    expect(tasks.map((task) => [task.taskId, task.state])).toEqual([
+      ["fine", "SUCCESS"],
+      ["bad", "FAILED"],
+      ["after", "SKIPPED"],
+    ]);
     const bad = tasks[1];
     expect(bad?.error?.details).toMatchObject({ exitCode: 9, stderr: "the reason" });
     expect(Date.parse(bad?.attempts[0]?.endedAt ?? "")).toBeGreaterThanOrEqual(Date.parse(bad?.attempts[0]?.startedAt ?? ""));
-    for (const time of [execution.createdAt, execution.startedAt, execution.endedAt]) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    for (const time of [execution.createdAt, execution.startedAt, execution.endedAt])
+      expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   });
 
   test("[WF-11] logs page newest first and filter by task and level", async () => {
@@ -93,7 +116,10 @@ describe("with a server", () => {
     expect(all.map((item) => item.id)).toEqual(all.map((item) => item.id).toSorted((a, b) => b - a));
     expect(all[0]?.message).toBe("noted");
     const warned = (await server.call("GET", `${path}?level=WARN%2B`)).body as LogPage;
-    expect(warned.items.map((item) => [item.taskId, item.level, item.source])).toEqual([["note", "WARN", "engine"], ["say", "ERROR", "stderr"]]);
+    expect(warned.items.map((item) => [item.taskId, item.level, item.source])).toEqual([
+      ["note", "WARN", "engine"],
+      ["say", "ERROR", "stderr"],
+    ]);
     const said = (await server.call("GET", `${path}?taskId=say&source=stdout&order=asc&search=line%201`)).body as LogPage;
     expect(said.items.map((item) => item.message)).toEqual(["line 1"]);
     const human = await home.run(["execution", "logs", execution.executionId, "--task", "say"]);
@@ -122,7 +148,8 @@ describe("with a server", () => {
     const after = all.events[2]?.seq ?? 0;
     const abort = new AbortController();
     const response = await fetch(`${server.url}/v1/traces/${execution.executionId}/stream`, {
-      headers: { authorization: `Bearer ${server.key}`, "last-event-id": String(after) }, signal: abort.signal,
+      headers: { authorization: `Bearer ${server.key}`, "last-event-id": String(after) },
+      signal: abort.signal,
     });
     expect(response.headers.get("content-type")).toContain("text/event-stream");
     const got: number[] = [];
@@ -144,7 +171,12 @@ describe("with a server", () => {
     const page = (await server.call("GET", `/v1/traces/${execution.executionId}/events`)).text;
     for (const line of lines) expect(page).toContain(line);
     const errors = await home.run(["trace", "tail", "--trace-id", execution.executionId, "--severity", "error", "--event-type", "trace.task.*"]);
-    expect(errors.stdout.trim().split("\n").map((line) => (JSON.parse(line) as { event_type: string }).event_type)).toEqual(["trace.task.failed"]);
+    expect(
+      errors.stdout
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { event_type: string }).event_type),
+    ).toEqual(["trace.task.failed"]);
     const follow = home.start(["trace", "tail", "--follow", "--event-type", "execution.succeeded"]);
     let seen = "";
     follow.child.stdout?.on("data", (chunk: Buffer) => (seen += chunk.toString()));
@@ -216,7 +248,20 @@ test("[WF-25] [WF-26] the checked-in example runs on a fresh home, and its outpu
 test("[WF-28] every job has a command, and pictures are files that the CLI writes", async () => {
   const home = new Home();
   const help = (await home.run(["--help"])).stdout;
-  for (const command of ["server start", "run", "apply", "list", "validate", "plan", "graph", "execution list", "execution cancel", "trace verify", "key create", "config show"])
+  for (const command of [
+    "server start",
+    "run",
+    "apply",
+    "list",
+    "validate",
+    "plan",
+    "graph",
+    "execution list",
+    "execution cancel",
+    "trace verify",
+    "key create",
+    "config show",
+  ])
     expect(help).toContain(command);
   const svg = await home.run(["graph", join(root, "examples/hello/workflow.yaml"), "--format", "svg"]);
   expect(svg.code).toBe(0);
@@ -228,6 +273,11 @@ test("[CRA-X10] one source of the version: package.json", async () => {
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   expect((await home.run(["--version"])).stdout).toBe(`workflow ${version}\n`);
   const server = await home.startServer();
-  expect(await (await fetch(`${server.url}/v1/health`)).json()).toMatchObject({ status: "healthy", version, carp_version: "1.0", trace_version: "1.0" });
+  expect(await (await fetch(`${server.url}/v1/health`)).json()).toMatchObject({
+    status: "healthy",
+    version,
+    carp_version: "1.0",
+    trace_version: "1.0",
+  });
   await server.stop();
 });

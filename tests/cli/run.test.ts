@@ -15,7 +15,10 @@ const failing = file(
   "failing.yaml",
   "id: failing\ntasks:\n  - { id: fine, run: echo fine }\n  - { id: broken, run: \"echo 'it \\e[2J broke' >&2; exit 3\" }\n",
 );
-const plain = file("plain.yaml", "id: plain\ntasks:\n  - { id: first, run: echo one }\n  - { id: last, needs: [first], run: \"echo two; echo three\" }\n");
+const plain = file(
+  "plain.yaml",
+  'id: plain\ntasks:\n  - { id: first, run: echo one }\n  - { id: last, needs: [first], run: "echo two; echo three" }\n',
+);
 
 describe("a file", () => {
   test("[WF-25] the example runs to SUCCESS; its outputs alone are on stdout", async () => {
@@ -31,7 +34,10 @@ describe("a file", () => {
   });
 
   test("from stdin", async () => {
-    expect(await home.run(["run", "-", "--quiet"], { stdin: readFileSync(home.path(plain), "utf8") })).toMatchObject({ code: 0, stdout: "two\nthree\n" });
+    expect(await home.run(["run", "-", "--quiet"], { stdin: readFileSync(home.path(plain), "utf8") })).toMatchObject({
+      code: 0,
+      stdout: "two\nthree\n",
+    });
   });
 
   test("[WF-03] a failed task makes it 1: its code and last lines are on stderr, escapes made visible, nothing on stdout", async () => {
@@ -48,17 +54,28 @@ describe("a file", () => {
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
       execution: { state: "FAILED", workflowId: "failing" },
-      tasks: [{ taskId: "fine", state: "SUCCESS" }, { taskId: "broken", state: "FAILED" }],
+      tasks: [
+        { taskId: "fine", state: "SUCCESS" },
+        { taskId: "broken", state: "FAILED" },
+      ],
     });
-    expect(JSON.parse(stderr)).toMatchObject({ error: {
-      code: "EXECUTION_FAILED",
-      kind: "failed",
-      details: { state: "FAILED", task: "broken", error: { code: "PLUGIN_EXIT" } },
-    } });
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: {
+        code: "EXECUTION_FAILED",
+        kind: "failed",
+        details: { state: "FAILED", task: "broken", error: { code: "PLUGIN_EXIT" } },
+      },
+    });
   });
 
   test("--timeout fails the execution", async () => {
-    const { code, stdout } = await home.run(["run", file("long.yaml", "id: long\ntasks: [{ id: nap, run: sleep 60 }]\n"), "--timeout", "200ms", "--json"]);
+    const { code, stdout } = await home.run([
+      "run",
+      file("long.yaml", "id: long\ntasks: [{ id: nap, run: sleep 60 }]\n"),
+      "--timeout",
+      "200ms",
+      "--json",
+    ]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ execution: { state: "FAILED", reasonCode: "TIMEOUT" } });
   });
@@ -77,8 +94,15 @@ describe("a file", () => {
   });
 
   test("every problem of the inputs is told at once", async () => {
-    const name = file("needs.yaml", "id: needs\ninputs: [{ id: n, type: integer }, { id: m, type: string, required: true }]\ntasks: [{ id: a, run: echo }]\n");
-    const expected = [["WRONG_TYPE", "inputs.n"], ["UNKNOWN_KEY", "inputs.zz"], ["MISSING_KEY", "inputs.m"]];
+    const name = file(
+      "needs.yaml",
+      "id: needs\ninputs: [{ id: n, type: integer }, { id: m, type: string, required: true }]\ntasks: [{ id: a, run: echo }]\n",
+    );
+    const expected = [
+      ["WRONG_TYPE", "inputs.n"],
+      ["UNKNOWN_KEY", "inputs.zz"],
+      ["MISSING_KEY", "inputs.m"],
+    ];
     for (const verb of ["run", "plan"]) {
       const { code, stderr } = await home.run([verb, name, "--input", "n=abc", "--input", "zz=1", "--json"]);
       const { error } = JSON.parse(stderr) as { error: { code: string; details: { diagnostics: { code: string; path: string }[] } } };
@@ -87,14 +111,16 @@ describe("a file", () => {
   });
 
   test("bytes that are not UTF-8 are refused, never replaced; a byte order mark is part of the digest", async () => {
-    writeFileSync(home.path("latin.yaml"), Buffer.from("id: latin\ntasks: [{ id: a, run: \"echo \xff\" }]\n", "latin1"));
+    writeFileSync(home.path("latin.yaml"), Buffer.from('id: latin\ntasks: [{ id: a, run: "echo \xff" }]\n', "latin1"));
     for (const verb of ["run", "apply", "validate", "plan", "fmt", "graph"]) {
       const { code, stdout, stderr } = await home.run([verb, "latin.yaml"]);
       expect([verb, code, stdout]).toEqual([verb, 3, ""]);
       expect(stderr).toMatch(/^latin\.yaml:1:1: error\[YAML_SYNTAX\]/m);
     }
     writeFileSync(home.path("marked.yaml"), "\ufeffid: marked\ntasks: [{ id: a, run: echo }]\n");
-    const sha256 = createHash("sha256").update(readFileSync(home.path("marked.yaml"))).digest("hex");
+    const sha256 = createHash("sha256")
+      .update(readFileSync(home.path("marked.yaml")))
+      .digest("hex");
     expect((await home.run(["run", "marked.yaml", "--quiet"])).code).toBe(0);
     expect(JSON.parse((await home.run(["describe", "marked", "--json"])).stdout)).toMatchObject({ sha256 });
   });
@@ -121,14 +147,20 @@ describe("a file", () => {
     expect(human.stderr).toMatch(/^ {2}5 \| {5}needs: \[zz\]\n {4}\| {13}\^\^$/m);
     expect(human.stderr).toContain("error[WORKFLOW_INVALID]");
     const json = await home.run(["run", bad, "--json"]);
-    expect(JSON.parse(json.stderr)).toMatchObject({ error: {
-      code: "WORKFLOW_INVALID",
-      details: { diagnostics: [{ code: "UNKNOWN_NEED", line: 5, column: 13 }] },
-    } });
+    expect(JSON.parse(json.stderr)).toMatchObject({
+      error: {
+        code: "WORKFLOW_INVALID",
+        details: { diagnostics: [{ code: "UNKNOWN_NEED", line: 5, column: 13 }] },
+      },
+    });
   });
 
   test("a missing file is 4, as is an unknown id", async () => {
-    for (const [target, code] of [["none.yaml", "FILE_NOT_FOUND"], ["./none", "FILE_NOT_FOUND"], ["nobody", "WORKFLOW_NOT_FOUND"]] as const) {
+    for (const [target, code] of [
+      ["none.yaml", "FILE_NOT_FOUND"],
+      ["./none", "FILE_NOT_FOUND"],
+      ["nobody", "WORKFLOW_NOT_FOUND"],
+    ] as const) {
       const ended = await home.run(["run", target, "--json"]);
       expect(ended).toMatchObject({ code: 4, stdout: "" });
       expect(JSON.parse(ended.stderr)).toMatchObject({ error: { code } });
@@ -152,14 +184,15 @@ describe("a file", () => {
 
 describe("signals", () => {
   const marker = `nap-${process.pid}`;
-  const napping = (name: string) => file(
-    `${name}.yaml`,
-    `id: ${name}\ntasks: [{ id: nap, run: "exec sh -c 'echo started; sleep 60 & wait' ${marker}-${name}" }]\n`,
-  );
+  const napping = (name: string) =>
+    file(`${name}.yaml`, `id: ${name}\ntasks: [{ id: nap, run: "exec sh -c 'echo started; sleep 60 & wait' ${marker}-${name}" }]\n`);
   const started = (name: string) => until(() => (processesWith(`${marker}-${name}`).length > 0 ? true : null));
   const gone = (name: string) => until(() => (processesWith(`${marker}-${name}`).length === 0 ? true : null));
 
-  test.each([["SIGINT", 130], ["SIGTERM", 143]] as const)("%s cancels the execution and ends with %d", async (signal, exit) => {
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s cancels the execution and ends with %d", async (signal, exit) => {
     const name = `nap-${signal.toLowerCase()}`;
     const { child, ended } = home.start(["run", napping(name), "--json"]);
     await started(name);
@@ -172,7 +205,10 @@ describe("signals", () => {
 
   test("a second one ends it at once, with everything it started", async () => {
     const name = "stubborn";
-    const path = file(`${name}.yaml`, `id: ${name}\ntasks: [{ id: nap, run: "trap '' TERM; exec sh -c 'trap \\"\\" TERM; sleep 60' ${marker}-${name}" }]\n`);
+    const path = file(
+      `${name}.yaml`,
+      `id: ${name}\ntasks: [{ id: nap, run: "trap '' TERM; exec sh -c 'trap \\"\\" TERM; sleep 60' ${marker}-${name}" }]\n`,
+    );
     const { child, ended } = home.start(["run", path]);
     await started(name);
     child.kill("SIGINT");
@@ -190,10 +226,10 @@ describe("signals", () => {
 
 describe("on a terminal", () => {
   test("the tree is drawn in place and the cursor comes back", async () => {
-    const drawn = Bun.spawnSync(
-      ["script", "-qec", `"${binary}" run ${plain}`, "/dev/null"],
-      { cwd: home.dir, env: { ...home.env(), TERM: "xterm", NO_COLOR: "" } },
-    );
+    const drawn = Bun.spawnSync(["script", "-qec", `"${binary}" run ${plain}`, "/dev/null"], {
+      cwd: home.dir,
+      env: { ...home.env(), TERM: "xterm", NO_COLOR: "" },
+    });
     const text = drawn.stdout.toString();
     expect(drawn.exitCode).toBe(0);
     expect(text).toContain("\u001b[?25l");

@@ -4,9 +4,12 @@ import { chmodSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync,
 import { join } from "node:path";
 import { Home, root, until } from "../product/binary.ts";
 
-const status = async (home: Home) => JSON.parse((await home.run(["server", "status", "--json"])).stdout) as {
-  running: boolean; pid: number | null; url: string | null,
-};
+const status = async (home: Home) =>
+  JSON.parse((await home.run(["server", "status", "--json"])).stdout) as {
+    running: boolean;
+    pid: number | null;
+    url: string | null;
+  };
 const hintOf = (stderr: string) => (JSON.parse(stderr) as { error: { hint: string } }).error.hint;
 const codeOf = (stderr: string) => (JSON.parse(stderr) as { error: { code: string } }).error.code;
 
@@ -16,10 +19,10 @@ describe("server", () => {
       const home = new Home();
       writeFileSync(home.path("autokestra.yaml"), "server: { port: 0 }\nstorage: { path: flows.db }\n");
       const args = ["server", "start", "-c", "autokestra.yaml"];
-      const child = command === null ? home.start(args).child : Bun.spawn(
-        [...command, ...args],
-        { cwd: home.dir, env: home.env(), stdio: ["ignore", "ignore", "ignore"] },
-      );
+      const child =
+        command === null
+          ? home.start(args).child
+          : Bun.spawn([...command, ...args], { cwd: home.dir, env: home.env(), stdio: ["ignore", "ignore", "ignore"] });
       const url = await until(async () => {
         if (child.exitCode !== null) throw new Error(`${command === null ? "the binary" : "the source"} ended with ${child.exitCode}`);
         return (await status(home)).url;
@@ -58,7 +61,10 @@ describe("server", () => {
     const starts = [1, 2, 3].map(() => home.start(["server", "start", "--port", "0", "--json"]));
     const winner = await until(async () => (await status(home)).pid, 20_000);
     const losers = await Promise.all(starts.filter(({ child }) => child.pid !== winner).map(({ ended }) => ended));
-    expect(losers.map(({ code, stderr }) => [code, codeOf(stderr)])).toEqual([[5, "SERVER_RUNNING"], [5, "SERVER_RUNNING"]]);
+    expect(losers.map(({ code, stderr }) => [code, codeOf(stderr)])).toEqual([
+      [5, "SERVER_RUNNING"],
+      [5, "SERVER_RUNNING"],
+    ]);
     expect((await home.run(["server", "stop"])).code).toBe(0);
   }, 30_000);
 
@@ -66,7 +72,8 @@ describe("server", () => {
     const home = new Home();
     const starts = await Promise.all([1, 2, 3].map(() => home.run(["server", "start", "--detach", "--port", "0", "--json"])));
     expect(starts.map(({ code }) => code).toSorted()).toEqual([0, 5, 5]);
-    for (const { code, stderr } of starts) if (code !== 0) expect([codeOf(stderr), stderr.trimEnd().split("\n").length]).toEqual(["SERVER_RUNNING", 1]);
+    for (const { code, stderr } of starts)
+      if (code !== 0) expect([codeOf(stderr), stderr.trimEnd().split("\n").length]).toEqual(["SERVER_RUNNING", 1]);
     expect(readdirSync(home.data).filter((name) => name.startsWith("start-"))).toEqual([]);
     expect((await home.run(["server", "stop"])).code).toBe(0);
   }, 30_000);
@@ -111,7 +118,7 @@ describe("run beside a server", () => {
     const server = await home.startServer();
     writeFileSync(
       home.path("say.yaml"),
-      "id: say\ninputs: [{ id: times, type: integer, default: 1 }]\ntasks:\n  - { id: a, run: 'echo \"$N\"', env: { N: \"{{ inputs.times }}\" } }\n",
+      'id: say\ninputs: [{ id: times, type: integer, default: 1 }]\ntasks:\n  - { id: a, run: \'echo "$N"\', env: { N: "{{ inputs.times }}" } }\n',
     );
     await home.run(["apply", "say.yaml"]);
     const started = await home.run(["run", "say"]);

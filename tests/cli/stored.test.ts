@@ -46,7 +46,12 @@ for (const where of ["in process", "on a server"] as const) {
 
     test("a dry run writes nothing; an error in one file keeps all from being written", async () => {
       writeFileSync(home.path("flows/one.yaml"), source("one", "changed"));
-      expect(await json("apply", "flows", "--dry-run")).toMatchObject({ results: [{ id: "two", changed: false }, { id: "one", revision: 2, changed: true }] });
+      expect(await json("apply", "flows", "--dry-run")).toMatchObject({
+        results: [
+          { id: "two", changed: false },
+          { id: "one", revision: 2, changed: true },
+        ],
+      });
       expect(await json("describe", "one")).toMatchObject({ revision: 1 });
       writeFileSync(home.path("flows/wrong.yaml"), "id: wrong\ntasks: {\n");
       expect(await refused("apply", "flows")).toEqual([3, "WORKFLOW_INVALID"]);
@@ -56,7 +61,12 @@ for (const where of ["in process", "on a server"] as const) {
 
     test("history and diff show what changed", async () => {
       await json("apply", "flows/one.yaml");
-      expect(await json("history", "one")).toMatchObject({ revisions: [{ revision: 2, current: true }, { revision: 1, current: false }] });
+      expect(await json("history", "one")).toMatchObject({
+        revisions: [
+          { revision: 2, current: true },
+          { revision: 1, current: false },
+        ],
+      });
       const { stdout } = await home.run(["diff", "one"]);
       expect(stdout.split("\n").slice(2)).toEqual([
         "@@ -1,4 +1,4 @@",
@@ -89,9 +99,10 @@ for (const where of ["in process", "on a server"] as const) {
       expect((await home.run(["execution", "logs", id])).stdout).toMatch(/^\S+ INFO {2}say stdout \| hi\n$/);
       expect((await home.run(["execution", "logs", id, "--follow"])).stdout).toMatch(/say stdout \| hi\n$/);
       expect((await home.run(["execution", "watch", id, "--quiet"])).stdout).toBe("hi\n");
-      const lines = (await home.run(["trace", "tail", "--trace-id", id])).stdout.trimEnd().split("\n").map(
-        (line) => JSON.parse(line) as { event_type: string; sequence: number },
-      );
+      const lines = (await home.run(["trace", "tail", "--trace-id", id])).stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as { event_type: string; sequence: number });
       expect(lines.map((line) => line.sequence)).toEqual(lines.map((_, index) => index));
       expect(lines.at(-1)?.event_type).toBe("trace.execution.succeeded");
       const some = (await home.run(["trace", "tail", "--trace-id", id, "--event-type", "task.*", "--limit", "1"])).stdout;

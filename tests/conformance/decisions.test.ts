@@ -70,7 +70,15 @@ describe("the form of decisions", () => {
 
   test("every dependency has its line, with every column filled", () => {
     const text = readFileSync(join(folder, "0001-dependencies.md"), "utf8");
-    const rows = text.split("\n").filter((line) => line.startsWith("| `")).map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+    const rows = text
+      .split("\n")
+      .filter((line) => line.startsWith("| `"))
+      .map((line) =>
+        line
+          .split("|")
+          .slice(1, -1)
+          .map((cell) => cell.trim()),
+      );
     const listed = rows.map(([name]) => name?.replaceAll("`", "")).filter((name) => name !== "bun:sqlite");
     expect(listed.toSorted()).toEqual(Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).toSorted());
     expect(rows.filter((cells) => cells.length !== 5 || cells.includes(""))).toEqual([]);

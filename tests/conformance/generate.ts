@@ -79,7 +79,10 @@ function renderLink(path: string): string {
 export async function renderConformance(root: string): Promise<string> {
   const checklist: Deliverable[] = JSON.parse(await readFile(join(root, "tests/conformance/checklist.json"), "utf8"));
   const names = await readdir(join(root, "tests"), { recursive: true });
-  const paths = names.filter((name) => name.endsWith(".test.ts")).map((name) => `tests/${name.replaceAll("\\", "/")}`).toSorted();
+  const paths = names
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => `tests/${name.replaceAll("\\", "/")}`)
+    .toSorted();
   const files = await Promise.all(paths.map(async (path) => ({ path, text: await readFile(join(root, path), "utf8") })));
   return renderTableOfProofs(checklist, files.flatMap(findProofs));
 }

@@ -40,7 +40,12 @@ function ownerCases(open: OpenStore): void {
     test("versions rise over all resources, on taking again, after release and after expiry", async () => {
       const store = await open();
       const versions: number[] = [];
-      for (const [owner, resource] of [["a", "r1"], ["a", "r1"], ["b", "r2"]] as const) versions.push((await taken(store, owner, startedAt, resource)).version);
+      for (const [owner, resource] of [
+        ["a", "r1"],
+        ["a", "r1"],
+        ["b", "r2"],
+      ] as const)
+        versions.push((await taken(store, owner, startedAt, resource)).version);
       await store.releaseClaims(await store.findClaims(["r1", "r2"]));
       expect(await store.findClaims(["r1", "r2"])).toEqual([]);
       versions.push((await taken(store, "c", startedAt, "r1")).version, (await taken(store, "d", startedAt + leaseMs, "r1")).version);
@@ -55,7 +60,10 @@ function ownerCases(open: OpenStore): void {
       await taken(store, "b", startedAt + leaseMs, "r2");
       const later = startedAt + 10 * leaseMs;
       expect(await store.extendClaims([mine, lost, { resource: "r3", owner: "a", version: 1 }], later)).toEqual(["r2", "r3"]);
-      expect(await store.findClaims(["r1", "r2"])).toMatchObject([{ owner: "a", expiresAt: later }, { owner: "b", expiresAt: startedAt + 2 * leaseMs }]);
+      expect(await store.findClaims(["r1", "r2"])).toMatchObject([
+        { owner: "a", expiresAt: later },
+        { owner: "b", expiresAt: startedAt + 2 * leaseMs },
+      ]);
       expect(await store.extendClaims([], later)).toEqual([]);
       expect(await acquire(store, "b", later - 1, "r1")).toBe("CLAIM_LOST");
     });
@@ -68,12 +76,14 @@ function ownerCases(open: OpenStore): void {
       const outcomes = await store.commit([
         requestOf([], { acquire: wish("execution:1") }),
         requestOf([], { acquire: wish("r2"), changes: [{ table: "commands", op: "update", key: { command_id: "x" }, set: { kind: "y" } }] }),
-        requestOf([], { acquire: wish("r3"), fence }), requestOf([], { acquire: wish("r4") }),
+        requestOf([], { acquire: wish("r3"), fence }),
+        requestOf([], { acquire: wish("r4") }),
       ]);
       expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["CLAIM_LOST", "FOLD_FAILED", "CLAIM_LOST", "ok"]);
-      expect((await store.findClaims(["execution:1", "r2", "r3", "r4"])).map((claim) => [claim.resource, claim.owner])).toEqual(
-        [["execution:1", "a"], ["r4", "b"]],
-      );
+      expect((await store.findClaims(["execution:1", "r2", "r3", "r4"])).map((claim) => [claim.resource, claim.owner])).toEqual([
+        ["execution:1", "a"],
+        ["r4", "b"],
+      ]);
     });
   });
 }

@@ -36,7 +36,11 @@ function placeCases(open: OpenStore): void {
       const trace = newTrace();
       const outcomes = await store.commit([openingOf(trace), requestOf([draftOf(trace), draftOf(trace)])]);
       const committed = outcomes.flatMap((outcome) => (outcome.ok ? outcome.events : []));
-      expect(committed.map((event) => [event.seq, event.sequence])).toEqual([[1, 0], [2, 1], [3, 2]]);
+      expect(committed.map((event) => [event.seq, event.sequence])).toEqual([
+        [1, 0],
+        [2, 1],
+        [3, 2],
+      ]);
       const stored = await store.listEvents({ limit: 10 });
       expect(stored.map((event) => event.body)).toEqual(committed.map((event) => event.body));
       expect(stored.map((event) => event.hash)).toEqual(committed.map((event) => event.hash));
@@ -49,7 +53,9 @@ function placeCases(open: OpenStore): void {
       const trace = newTrace();
       const expecting = (sequence: number) => new Map([[trace.traceId, sequence]]);
       const outcomes = await store.commit([
-        openingOf(trace, { expected: expecting(0) }), openingOf(trace, { expected: expecting(0) }), requestOf([draftOf(trace)], { expected: expecting(1) }),
+        openingOf(trace, { expected: expecting(0) }),
+        openingOf(trace, { expected: expecting(0) }),
+        requestOf([draftOf(trace)], { expected: expecting(1) }),
       ]);
       expect(outcomes.map((_, index) => outcomeOf(outcomes, index))).toEqual(["ok", "CLAIM_LOST", "ok"]);
       expect(outcomeOf(await store.commit([requestOf([draftOf(trace)], { expected: expecting(1) })]))).toBe("CLAIM_LOST");
@@ -119,7 +125,9 @@ function refusalCases(open: OpenStore): void {
           expect(await store.listEventTypes()).toEqual(["trace.runtime.error"]);
           expect(await store.findBlob(blob.sha256)).toBeNull();
           for (const row of [before, after]) expect(await store.findExecution(row.execution_id)).toEqual(row);
-          expect(outcomeOf(await store.commit([requestOf([draftOf(shared, { type: "trace.server.stopped", payload: { reason: "x" } })])]))).toBe("ok");
+          expect(outcomeOf(await store.commit([requestOf([draftOf(shared, { type: "trace.server.stopped", payload: { reason: "x" } })])]))).toBe(
+            "ok",
+          );
           expect(await expectWhole(store)).toBe(4);
         });
 

@@ -50,9 +50,15 @@ export function eventCases(open: OpenStore): void {
       const draft = draftOf(trace, { severity: "error", time: startedAt + 5, payload: { code: "X", message: "ünï�code" } });
       await store.commit([requestOf([draft])]);
       const found = await store.findEvent(draft.eventId);
-      expect(found).toMatchObject(
-        { seq: 2, sequence: 1, eventId: draft.eventId, traceId: trace.traceId, type: draft.type, severity: "error", time: startedAt + 5 },
-      );
+      expect(found).toMatchObject({
+        seq: 2,
+        sequence: 1,
+        eventId: draft.eventId,
+        traceId: trace.traceId,
+        type: draft.type,
+        severity: "error",
+        time: startedAt + 5,
+      });
       expect(new TextDecoder().decode((await store.findEventBytes(2)) ?? undefined)).toBe(found?.body ?? "");
       expect(await store.findEventBytes(3)).toBeNull();
       expect(await store.findEvent(nextId())).toBeNull();
@@ -64,7 +70,12 @@ export function eventCases(open: OpenStore): void {
       const [a, b] = await fill(store);
       const last = (await store.listEvents({ traceId: a.traceId, afterSequence: 8, limit: 1 }))[0];
       expect(await store.findTrace(a.traceId)).toMatchObject({
-        traceId: a.traceId, subject: "execution", subjectId: a.traceId, events: 10, lastHash: last?.hash, lastTime: startedAt + 9,
+        traceId: a.traceId,
+        subject: "execution",
+        subjectId: a.traceId,
+        events: 10,
+        lastHash: last?.hash,
+        lastTime: startedAt + 9,
       });
       expect(await store.findTrace(nextId())).toBeNull();
       const c = await openTrace(store);

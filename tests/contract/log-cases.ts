@@ -13,7 +13,10 @@ async function fill(store: Store): Promise<TestTrace> {
   const trace = await openTrace(store);
   const lines = Array.from({ length: 40 }, (_, index) =>
     logOf(trace, {
-      task: index % 5 === 0 ? null : `t${index % 2}`, level: levels[index % 4] ?? "INFO", source: sources[index % 3] ?? "stdout", message: `line ${index}`,
+      task: index % 5 === 0 ? null : `t${index % 2}`,
+      level: levels[index % 4] ?? "INFO",
+      source: sources[index % 3] ?? "stdout",
+      message: `line ${index}`,
       time: startedAt + index,
     }),
   );
@@ -60,15 +63,26 @@ function lineCases(open: OpenStore): void {
       const { traceId: executionId } = await fill(store);
       const all = await store.listLogs({ executionId, order: "desc", limit: 100 });
       const filters: Partial<LogSelection>[] = [
-        { task: "t1" }, { levels: ["ERROR"] }, { levels: ["WARN", "ERROR"] }, { levels: ["ERROR", "DEBUG", "ERROR"] }, { levels: [] }, { sources: ["stderr"] },
-        { sources: ["stdout", "engine"] }, { since: startedAt + 20 }, { task: "t0", levels: ["WARN", "DEBUG"], sources: ["stdout"], since: startedAt + 3 },
-        { levels }, { levels: ["INFO", "WARN"], search: "3" },
+        { task: "t1" },
+        { levels: ["ERROR"] },
+        { levels: ["WARN", "ERROR"] },
+        { levels: ["ERROR", "DEBUG", "ERROR"] },
+        { levels: [] },
+        { sources: ["stderr"] },
+        { sources: ["stdout", "engine"] },
+        { since: startedAt + 20 },
+        { task: "t0", levels: ["WARN", "DEBUG"], sources: ["stdout"], since: startedAt + 3 },
+        { levels },
+        { levels: ["INFO", "WARN"], search: "3" },
       ];
       for (const filter of filters) {
-        const fits = all.filter((line) =>
-          (filter.task === undefined || line.task === filter.task) && (filter.levels === undefined || filter.levels.includes(line.level)) &&
-          (filter.sources === undefined || filter.sources.includes(line.source)) && (filter.since === undefined || line.time >= filter.since) &&
-          (filter.search === undefined || line.message.includes(filter.search)),
+        const fits = all.filter(
+          (line) =>
+            (filter.task === undefined || line.task === filter.task) &&
+            (filter.levels === undefined || filter.levels.includes(line.level)) &&
+            (filter.sources === undefined || filter.sources.includes(line.source)) &&
+            (filter.since === undefined || line.time >= filter.since) &&
+            (filter.search === undefined || line.message.includes(filter.search)),
         );
         const ask = (over: Partial<LogSelection>) => store.listLogs({ executionId, ...filter, order: "desc", limit: 100, ...over });
         expect(await ask({})).toEqual(fits);
@@ -85,15 +99,14 @@ function textCases(open: OpenStore): void {
     test("search takes text as it is", async () => {
       const store = await open();
       const trace = await openTrace(store);
-      const messages = ["100% sure", "100 percent", "a_b", "axb", "back\\slash", "it's \"quoted\"", "ünï", "*.ts"];
+      const messages = ["100% sure", "100 percent", "a_b", "axb", "back\\slash", 'it\'s "quoted"', "ünï", "*.ts"];
       await store.appendLogs(messages.map((message) => logOf(trace, { message })));
-      const search = async (text: string) => (await store.listLogs({ executionId: trace.traceId, order: "asc", limit: 50, search: text })).map(
-        (line) => line.message,
-      );
+      const search = async (text: string) =>
+        (await store.listLogs({ executionId: trace.traceId, order: "asc", limit: 50, search: text })).map((line) => line.message);
       expect(await search("%")).toEqual(["100% sure"]);
       expect(await search("_")).toEqual(["a_b"]);
       expect(await search("\\")).toEqual(["back\\slash"]);
-      expect(await search("'s \"q")).toEqual(["it's \"quoted\""]);
+      expect(await search("'s \"q")).toEqual(['it\'s "quoted"']);
       expect(await search("ï")).toEqual(["ünï"]);
       expect(await search("*")).toEqual(["*.ts"]);
       expect(await search("100")).toEqual(["100% sure", "100 percent"]);

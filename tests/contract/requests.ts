@@ -20,8 +20,17 @@ export function newTrace(subject: Subject = "execution"): TestTrace {
 
 export function draftOf(trace: TestTrace, over: Partial<EventDraft> = {}): EventDraft {
   return {
-    eventId: nextId(), type: "trace.runtime.error", traceId: trace.traceId, spanId: trace.spanId, parentSpanId: null, sessionId: trace.sessionId,
-    actor: { type: "runtime", id: "engine" }, severity: "info", time: startedAt, payload: { code: "INTERNAL", message: "something" }, ...over,
+    eventId: nextId(),
+    type: "trace.runtime.error",
+    traceId: trace.traceId,
+    spanId: trace.spanId,
+    parentSpanId: null,
+    sessionId: trace.sessionId,
+    actor: { type: "runtime", id: "engine" },
+    severity: "info",
+    time: startedAt,
+    payload: { code: "INTERNAL", message: "something" },
+    ...over,
   };
 }
 
@@ -59,23 +68,59 @@ export async function codeOf(work: Promise<unknown>): Promise<string> {
 
 export function executionRow(over: Partial<RowOf<"executions">> = {}): RowOf<"executions"> {
   return {
-    execution_id: nextId(), session_id: nextId(), workflow: "hello", revision: 1, sha256: "0".repeat(64), state: "PENDING", reason: null,
-    trigger_type: "manual", trigger_id: null, scheduled_at: null, by: "user:alice", parent: null, labels: "{}", inputs: "{}", outputs: null,
-    error: null, digest: null, created_at: startedAt, started_at: null, ended_at: null, ...over,
+    execution_id: nextId(),
+    session_id: nextId(),
+    workflow: "hello",
+    revision: 1,
+    sha256: "0".repeat(64),
+    state: "PENDING",
+    reason: null,
+    trigger_type: "manual",
+    trigger_id: null,
+    scheduled_at: null,
+    by: "user:alice",
+    parent: null,
+    labels: "{}",
+    inputs: "{}",
+    outputs: null,
+    error: null,
+    digest: null,
+    created_at: startedAt,
+    started_at: null,
+    ended_at: null,
+    ...over,
   };
 }
 
 export function workflowRow(over: Partial<RowOf<"workflows">> = {}): RowOf<"workflows"> {
   return {
-    id: "hello", name: null, description: null, labels: "{}", enabled: 1, armed: 0, revision: 1, sha256: "0".repeat(64), folder: null,
-    created_at: startedAt, updated_at: startedAt, ...over,
+    id: "hello",
+    name: null,
+    description: null,
+    labels: "{}",
+    enabled: 1,
+    armed: 0,
+    revision: 1,
+    sha256: "0".repeat(64),
+    folder: null,
+    created_at: startedAt,
+    updated_at: startedAt,
+    ...over,
   };
 }
 
 export function keyRow(over: Partial<RowOf<"api_keys">> = {}): RowOf<"api_keys"> {
   return {
-    key_id: nextId(), name: null, principal_type: "user", principal_id: "alice", roles: "[]", scopes: "[]", created_at: startedAt,
-    expires_at: null, revoked_at: null, ...over,
+    key_id: nextId(),
+    name: null,
+    principal_type: "user",
+    principal_id: "alice",
+    roles: "[]",
+    scopes: "[]",
+    created_at: startedAt,
+    expires_at: null,
+    revoked_at: null,
+    ...over,
   };
 }
 
@@ -85,7 +130,15 @@ export function insertOf(row: RowOf<"executions">): RowChange {
 
 export function logOf(trace: TestTrace, over: Partial<LogLine> = {}): LogLine {
   return {
-    executionId: trace.traceId, task: "a", itemIndex: null, attempt: 1, time: startedAt, level: "INFO", source: "stdout", message: "a line",
-    metadata: null, ...over,
+    executionId: trace.traceId,
+    task: "a",
+    itemIndex: null,
+    attempt: 1,
+    time: startedAt,
+    level: "INFO",
+    source: "stdout",
+    message: "a line",
+    metadata: null,
+    ...over,
   };
 }

@@ -5,18 +5,48 @@ import { codeOf, executionRow, insertOf, keyRow, nextId, outcomeOf, requestOf, s
 import type { OpenStore } from "./store-contract.ts";
 
 const taskRun = (executionId: string, task: string, item: number): RowOf<"task_runs"> => ({
-  execution_id: executionId, task, item_index: item, state: "RUNNING", reason: null, due_at: null, output: null, error: null,
+  execution_id: executionId,
+  task,
+  item_index: item,
+  state: "RUNNING",
+  reason: null,
+  due_at: null,
+  output: null,
+  error: null,
 });
 const attempt = (executionId: string, task: string, number: number): RowOf<"attempts"> => ({
-  execution_id: executionId, task, item_index: -1, attempt: number, started_at: startedAt, ended_at: null, duration_ms: null, error: null,
-  runtime: "process", sandbox: "{}", log_sha256: null, log_lines: null,
+  execution_id: executionId,
+  task,
+  item_index: -1,
+  attempt: number,
+  started_at: startedAt,
+  ended_at: null,
+  duration_ms: null,
+  error: null,
+  runtime: "process",
+  sandbox: "{}",
+  log_sha256: null,
+  log_lines: null,
 });
 const session = (over: Partial<RowOf<"sessions">> = {}): RowOf<"sessions"> => ({
-  session_id: nextId(), trace_id: nextId(), principal_type: "service", principal_id: "server", scopes: "[]", started_at: startedAt, expires_at: null,
-  ended_at: null, end_reason: null, ...over,
+  session_id: nextId(),
+  trace_id: nextId(),
+  principal_type: "service",
+  principal_id: "server",
+  scopes: "[]",
+  started_at: startedAt,
+  expires_at: null,
+  ended_at: null,
+  end_reason: null,
+  ...over,
 });
 const revision = (number: number, sha256 = String(number).repeat(64)): RowOf<"revisions"> => ({
-  workflow: "hello", revision: number, sha256, folder: null, created_at: startedAt, by: "user:alice",
+  workflow: "hello",
+  revision: number,
+  sha256,
+  folder: null,
+  created_at: startedAt,
+  by: "user:alice",
 });
 
 export function rowCases(open: OpenStore): void {
@@ -68,7 +98,8 @@ function changeCases(open: OpenStore): void {
       expect(await store.dump("task_runs", null, 100)).toEqual(runs);
       expect(await store.dump("task_runs", null, 2)).toEqual(runs.slice(0, 2));
       expect(await store.dump("task_runs", { execution_id: first, task: "b", item_index: 0 }, 2)).toEqual(runs.slice(2, 4));
-      for (const table of projectionNames as readonly ProjectionName[]) if (table !== "task_runs") expect(await store.dump(table, null, 5)).toEqual([]);
+      for (const table of projectionNames as readonly ProjectionName[])
+        if (table !== "task_runs") expect(await store.dump(table, null, 5)).toEqual([]);
     });
   });
 }
@@ -78,10 +109,13 @@ function workflowCases(open: OpenStore): void {
     test("are listed by id, by state and by label", async () => {
       const store = await open();
       const rows = [
-        workflowRow({ id: "a", labels: '{"team":"x"}' }), workflowRow({ id: "b", enabled: 0, labels: '{"odd.name":"1","team":"y"}' }), workflowRow({ id: "c" }),
+        workflowRow({ id: "a", labels: '{"team":"x"}' }),
+        workflowRow({ id: "b", enabled: 0, labels: '{"odd.name":"1","team":"y"}' }),
+        workflowRow({ id: "c" }),
       ];
       await store.apply(rows.map((row) => ({ table: "workflows", op: "insert", row })));
-      const list = async (over: Partial<Parameters<Store["listWorkflows"]>[0]>) => (await store.listWorkflows({ limit: 10, ...over })).map((row) => row.id);
+      const list = async (over: Partial<Parameters<Store["listWorkflows"]>[0]>) =>
+        (await store.listWorkflows({ limit: 10, ...over })).map((row) => row.id);
       expect(await list({})).toEqual(["a", "b", "c"]);
       expect(await list({ limit: 2 })).toEqual(["a", "b"]);
       expect(await list({ afterId: "a" })).toEqual(["b", "c"]);
@@ -119,13 +153,19 @@ function executionCases(open: OpenStore): void {
       const store = await open();
       const rows = Array.from({ length: 6 }, (_, index) =>
         executionRow({
-          created_at: startedAt + Math.floor(index / 2), workflow: index % 2 === 0 ? "even" : "odd", state: index < 3 ? "SUCCESS" : "RUNNING",
-          ended_at: index < 3 ? startedAt : null, trigger_type: index === 5 ? "cron" : "manual", trigger_id: index === 5 ? "nightly" : null,
+          created_at: startedAt + Math.floor(index / 2),
+          workflow: index % 2 === 0 ? "even" : "odd",
+          state: index < 3 ? "SUCCESS" : "RUNNING",
+          ended_at: index < 3 ? startedAt : null,
+          trigger_type: index === 5 ? "cron" : "manual",
+          trigger_id: index === 5 ? "nightly" : null,
           labels: index === 4 ? '{"env":"prod"}' : "{}",
         }),
       );
       await store.apply(rows.map(insertOf));
-      const newest = rows.toSorted((x, y) => y.created_at - x.created_at || (x.execution_id < y.execution_id ? 1 : -1)).map((row) => rows.indexOf(row));
+      const newest = rows
+        .toSorted((x, y) => y.created_at - x.created_at || (x.execution_id < y.execution_id ? 1 : -1))
+        .map((row) => rows.indexOf(row));
       const list = async (over: Partial<Parameters<Store["listExecutions"]>[0]>) =>
         (await store.listExecutions({ limit: 10, ...over })).map((row) => rows.findIndex((known) => known.execution_id === row.execution_id));
       expect(await list({})).toEqual(newest);
@@ -139,7 +179,9 @@ function executionCases(open: OpenStore): void {
       expect(await list({ trigger: "cron" })).toEqual([5]);
       expect(await list({ since: startedAt + 1, until: startedAt + 2 })).toEqual(newest.filter((index) => index === 2 || index === 3));
       expect(await list({ label: { name: "env", value: "prod" } })).toEqual([4]);
-      expect((await store.listUnfinished({ limit: 2 })).map((row) => rows.findIndex((known) => known.execution_id === row.execution_id))).toEqual([3, 4]);
+      expect((await store.listUnfinished({ limit: 2 })).map((row) => rows.findIndex((known) => known.execution_id === row.execution_id))).toEqual([
+        3, 4,
+      ]);
       expect(await store.listUnfinished({ states: ["WAITING"], limit: 5 })).toEqual([]);
       expect(await store.countExecutions()).toEqual({ SUCCESS: 3, RUNNING: 3 });
     });
@@ -148,18 +190,34 @@ function executionCases(open: OpenStore): void {
       const store = await open();
       const id = nextId();
       const command = (executionId: string, at: number): RowOf<"commands"> => ({
-        command_id: nextId(), execution_id: executionId, kind: "cancel", body: "{}", by: "user:alice", created_at: at,
+        command_id: nextId(),
+        execution_id: executionId,
+        kind: "cancel",
+        body: "{}",
+        by: "user:alice",
+        created_at: at,
       });
       const [late, early, other] = [command(id, startedAt + 1), command(id, startedAt), command(nextId(), startedAt + 2)];
       await store.apply([
-        { table: "task_runs", op: "insert", row: taskRun(id, "b", -1) }, { table: "task_runs", op: "insert", row: taskRun(id, "a", 1) },
-        { table: "task_runs", op: "insert", row: taskRun(id, "a", 0) }, { table: "attempts", op: "insert", row: attempt(id, "b", 2) },
-        { table: "attempts", op: "insert", row: attempt(id, "b", 1) }, { table: "attempts", op: "insert", row: attempt(id, "a", 1) },
+        { table: "task_runs", op: "insert", row: taskRun(id, "b", -1) },
+        { table: "task_runs", op: "insert", row: taskRun(id, "a", 1) },
+        { table: "task_runs", op: "insert", row: taskRun(id, "a", 0) },
+        { table: "attempts", op: "insert", row: attempt(id, "b", 2) },
+        { table: "attempts", op: "insert", row: attempt(id, "b", 1) },
+        { table: "attempts", op: "insert", row: attempt(id, "a", 1) },
         ...[late, early, other].map((row): RowChange => ({ table: "commands", op: "insert", row })),
       ]);
-      expect((await store.listTaskRuns(id)).map((row) => [row.task, row.item_index])).toEqual([["a", 0], ["a", 1], ["b", -1]]);
+      expect((await store.listTaskRuns(id)).map((row) => [row.task, row.item_index])).toEqual([
+        ["a", 0],
+        ["a", 1],
+        ["b", -1],
+      ]);
       expect((await store.listTaskRuns(id, ["b", "z"])).map((row) => row.task)).toEqual(["b"]);
-      expect((await store.listAttempts(id)).map((row) => [row.task, row.attempt])).toEqual([["a", 1], ["b", 1], ["b", 2]]);
+      expect((await store.listAttempts(id)).map((row) => [row.task, row.attempt])).toEqual([
+        ["a", 1],
+        ["b", 1],
+        ["b", 2],
+      ]);
       expect((await store.listAttempts(id, ["a"])).length).toBe(1);
       expect(await store.listCommands(id)).toEqual([early, late]);
       expect(await store.listCommands(null)).toEqual([early, late, other]);
@@ -172,7 +230,9 @@ function keyCases(open: OpenStore): void {
     test("keys are found by hash and id, listed newest first without revoked ones", async () => {
       const store = await open();
       const rows = [
-        keyRow(), keyRow({ created_at: startedAt + 1 }), keyRow({ created_at: startedAt + 2, revoked_at: startedAt + 3 }),
+        keyRow(),
+        keyRow({ created_at: startedAt + 1 }),
+        keyRow({ created_at: startedAt + 2, revoked_at: startedAt + 3 }),
         keyRow({ created_at: startedAt + 4 }),
       ];
       const sha256 = "a".repeat(64);

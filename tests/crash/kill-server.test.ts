@@ -4,7 +4,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Home, processesWith, type Server, until } from "../product/binary.ts";
 
-type Execution = { execution: { executionId: string; state: string; reasonCode: string | null }; tasks: { taskId: string; state: string; attempts: unknown[] }[] };
+type Execution = {
+  execution: { executionId: string; state: string; reasonCode: string | null };
+  tasks: { taskId: string; state: string; attempts: unknown[] }[];
+};
 type Events = { events: { event_type: string; sequence: number; payload: { task?: string; attempt?: number } }[]; total_count: number };
 
 const seed = Number(process.env["CRASH_SEED"] ?? 20_261_121);
@@ -68,7 +71,9 @@ test(`[WF-05] kill -9 at any moment loses nothing acknowledged, repeats nothing,
     expect(trace.events.map((event) => event.sequence)).toEqual(trace.events.map((_, index) => index));
     const successes = trace.events.filter((event) => event.event_type === "trace.task.succeeded").map((event) => event.payload.task);
     expect(successes.toSorted()).toEqual(["last", "note", "one", "pause", "work"]);
-    const starts = trace.events.filter((event) => event.event_type === "trace.task.started").map((event) => `${event.payload.task}#${event.payload.attempt}`);
+    const starts = trace.events
+      .filter((event) => event.event_type === "trace.task.started")
+      .map((event) => `${event.payload.task}#${event.payload.attempt}`);
     expect(new Set(starts).size).toBe(starts.length);
   }
   expect((await server.stop()).code).toBe(0);
@@ -79,7 +84,10 @@ test(`[WF-05] kill -9 at any moment loses nothing acknowledged, repeats nothing,
 test("kill -9 of a one-shot leaves no process, and the next server start ends its execution", async () => {
   const home = new Home();
   const marker = `oneshot-${process.pid}-${Date.now()}`;
-  await Bun.write(home.path("long.yaml"), `id: long\ntasks:\n  - id: hold\n    run: |\n      setsid sleep 300 &\n      (nohup sleep 300 >/dev/null 2>&1 &)\n      touch "$HOLD"\n      sleep 300\n    env: { MARK: ${marker}, HOLD: ${home.path("held")} }\n`);
+  await Bun.write(
+    home.path("long.yaml"),
+    `id: long\ntasks:\n  - id: hold\n    run: |\n      setsid sleep 300 &\n      (nohup sleep 300 >/dev/null 2>&1 &)\n      touch "$HOLD"\n      sleep 300\n    env: { MARK: ${marker}, HOLD: ${home.path("held")} }\n`,
+  );
   const { child, ended } = home.start(["run", "long.yaml", "--wait"]);
   await until(() => (existsSync(home.path("held")) ? true : null));
   expect(processesWith(marker).length).toBeGreaterThan(2);

@@ -5,7 +5,10 @@ import type { TaskCall } from "../../src/engine/index.ts";
 import { done, failing, type Script } from "./scripted-invoker.ts";
 import { type Process, World } from "./world.ts";
 
-async function open(scriptOf: (call: TaskCall) => Script = () => done, limits = { executions: 10, tasks: 50 }): Promise<{ world: World; process: Process }> {
+async function open(
+  scriptOf: (call: TaskCall) => Script = () => done,
+  limits = { executions: 10, tasks: 50 },
+): Promise<{ world: World; process: Process }> {
   const world = new World({ scriptOf });
   const process = world.launch({ limits });
   await world.pump(process.engine.start({ takesAll: true }));
@@ -74,7 +77,14 @@ test("a chain of 1,000 engine actions needs no process and goes on by itself bey
 test("a fan of 1,900 tasks runs up to the limit at once, never beyond", async () => {
   const { world, process } = await open(() => taking(10));
   const fan = Array.from({ length: 1900 }, (_, index) => run(`f${index}`, ["top"]));
-  const tasks = [run("top"), ...fan, run("last", fan.map((task) => String(task["id"])))];
+  const tasks = [
+    run("top"),
+    ...fan,
+    run(
+      "last",
+      fan.map((task) => String(task["id"])),
+    ),
+  ];
   const id = await world.submit(process, await world.apply({ id: "fan", tasks }));
   const row = await world.end(id);
   expect(row.state).toBe("SUCCESS");
@@ -126,7 +136,10 @@ test("the line is bounded: one more than it holds is refused, and none of it is 
 
 test("who waits gives its place away, and comes before new ones when its time has come", async () => {
   const { world, process } = await open(() => taking(100), { executions: 1, tasks: 50 });
-  const waits = await world.apply({ id: "waits", tasks: [{ id: "nap", type: "core/wait.for", inputs: { duration: "150ms" } }, run("after", ["nap"])] });
+  const waits = await world.apply({
+    id: "waits",
+    tasks: [{ id: "nap", type: "core/wait.for", inputs: { duration: "150ms" } }, run("after", ["nap"])],
+  });
   const works = await world.apply({ id: "works", tasks: [run("only")] });
   const sleeper = await world.submit(process, waits);
   const workers: string[] = [];

@@ -50,7 +50,11 @@ test("a wait that is over while no process runs goes on at the next start", asyn
 const onLost: [string, JsonObject, string[]][] = [
   ["a run task without attempts left fails", {}, ["task.lost", "task.failed", "execution.failed"]],
   ["a run task with attempts left is tried again", { retry: { max: 2 } }, ["task.lost", "task.started", "task.succeeded", "execution.succeeded"]],
-  ["an explicit retry gives one more attempt beyond max", { onLost: "retry" }, ["task.lost", "task.started", "task.succeeded", "execution.succeeded"]],
+  [
+    "an explicit retry gives one more attempt beyond max",
+    { onLost: "retry" },
+    ["task.lost", "task.started", "task.succeeded", "execution.succeeded"],
+  ],
   ["fail", { onLost: "fail", retry: { max: 3 } }, ["task.lost", "task.failed", "execution.failed"]],
   ["ask", { onLost: "ask" }, ["task.lost", "task.waiting", "execution.waiting"]],
 ];
@@ -273,13 +277,15 @@ test("what a stop cuts off is lost, as after a crash", async () => {
 });
 
 /** A store that takes so long for each commit. */
-const slowly = (world: () => World, ms: number) => (store: Store, { owner }: Pick<Process, "owner">): Store => ({
-  ...store,
-  commit: async (requests) => {
-    await world().time.sleep(owner, ms);
-    return store.commit(requests);
-  },
-});
+const slowly =
+  (world: () => World, ms: number) =>
+  (store: Store, { owner }: Pick<Process, "owner">): Store => ({
+    ...store,
+    commit: async (requests) => {
+      await world().time.sleep(owner, ms);
+      return store.commit(requests);
+    },
+  });
 
 test("a cancel that is read again while its answer is being written does not hit the handlers too", async () => {
   const scriptOf = ({ task }: TaskCall): Script => (task === "tidy" ? { ...done, ms: 3000 } : endless);
@@ -289,7 +295,14 @@ test("a cancel that is read again while its answer is being written does not hit
   const request = world.request(target);
   void process.engine.submit(request);
   await world.time.advance(1500);
-  const row = { command_id: world.ids.next(), execution_id: request.executionId, kind: "cancel", body: "{}", by: "user:other", created_at: world.time.now };
+  const row = {
+    command_id: world.ids.next(),
+    execution_id: request.executionId,
+    kind: "cancel",
+    body: "{}",
+    by: "user:other",
+    created_at: world.time.now,
+  };
   await world.store.commit([{ events: [], opens: new Map(), changes: [{ table: "commands", op: "insert", row }] }]);
   for (let count = 0; count < 30; count += 1) {
     await world.apply({ id: "noise", tasks: [run("a"), run(`b${count}`)] });

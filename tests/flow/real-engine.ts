@@ -40,9 +40,20 @@ export class RealEngine {
     this.ledger = new Ledger({ store: this.store, schedule: systemTimers.soon });
     const loaded = { config: { execution: { killGrace: `${graceMs}ms` } } } as LoadedConfig;
     this.engine = new Engine({
-      store: this.store, ledger: this.ledger, clock: systemClock, ids: systemIds, random: () => 0.5, timers: systemTimers, owners: systemOwners,
-      invoker: createInvoker(loaded, new Workspaces(join(folder, "work"))), owner: `test ${systemIds.next()}`, runs: true,
-      limits: { executions: 10, tasks: 10 }, keepWorkspace: () => false, environment: {}, isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+      store: this.store,
+      ledger: this.ledger,
+      clock: systemClock,
+      ids: systemIds,
+      random: () => 0.5,
+      timers: systemTimers,
+      owners: systemOwners,
+      invoker: createInvoker(loaded, new Workspaces(join(folder, "work"))),
+      owner: `test ${systemIds.next()}`,
+      runs: true,
+      limits: { executions: 10, tasks: 10 },
+      keepWorkspace: () => false,
+      environment: {},
+      isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
       onTrouble: (text) => console.error(text),
     });
   }
@@ -59,8 +70,18 @@ export class RealEngine {
     const sha256 = sha256Hex(source);
     this.#revision += 1;
     const payload = {
-      workflow, revision: this.#revision, sha256, enabled: true, current: false, armed: false, folder, new_revision: true, new_workflow: false,
-      name: null, description: null, labels: {},
+      workflow,
+      revision: this.#revision,
+      sha256,
+      enabled: true,
+      current: false,
+      armed: false,
+      folder,
+      new_revision: true,
+      new_workflow: false,
+      name: null,
+      description: null,
+      labels: {},
     };
     const traceId = systemIds.next();
     const place = { traceId, spanId: traceId, parentSpanId: null, sessionId: caller.sessionId, actor: { type: "user" as const, id: "tester" } };

@@ -23,11 +23,19 @@ export class Stage {
   onStart: (call: TaskCall, owner: TimeOwner) => void = () => undefined;
 
   get running(): string[] {
-    return [...this.live.values()].filter(({ owner }) => !owner.isDead).map(({ call }) => call.task).toSorted();
+    return [...this.live.values()]
+      .filter(({ owner }) => !owner.isDead)
+      .map(({ call }) => call.task)
+      .toSorted();
   }
 }
 
-export function scriptedInvoker(time: FakeTime, owner: TimeOwner, stage: Stage, scriptOf: (call: TaskCall) => Script): TaskInvoker & { disposed: string[] } {
+export function scriptedInvoker(
+  time: FakeTime,
+  owner: TimeOwner,
+  stage: Stage,
+  scriptOf: (call: TaskCall) => Script,
+): TaskInvoker & { disposed: string[] } {
   const disposed: string[] = [];
   return {
     sandbox: { level: "off", layers: [] },

@@ -16,7 +16,13 @@ afterAll(() => real.close());
 test("[WF-05] executions and their outputs are there after a restart, and what was under way ends", async () => {
   const first = new RealEngine();
   const once = 'echo b; test -e "$WORKSPACE/again" || { touch "$WORKSPACE/again"; sleep 60; }';
-  const target = await first.apply({ id: "restart", tasks: [{ id: "a", run: "echo one" }, { id: "b", run: once, needs: ["a"], retry: { max: 2 } }] });
+  const target = await first.apply({
+    id: "restart",
+    tasks: [
+      { id: "a", run: "echo one" },
+      { id: "b", run: once, needs: ["a"], retry: { max: 2 } },
+    ],
+  });
   const done = await first.run({ run: "echo done" });
   const id = await first.submit(target);
   const last = Date.now() + 10_000;
@@ -77,7 +83,10 @@ test("stdout and stderr become lines with their source; stderr is level ERROR, J
     ["stdout", "INFO", '{"level":"loud","message":"x"}', null],
     ["stdout", "INFO", "no newline", null],
   ]);
-  expect(seen.filter(([source]) => source === "stderr")).toEqual([["stderr", "ERROR", "problem", null], ["stderr", "DEBUG", "detail", null]]);
+  expect(seen.filter(([source]) => source === "stderr")).toEqual([
+    ["stderr", "ERROR", "problem", null],
+    ["stderr", "DEBUG", "detail", null],
+  ]);
 });
 
 test("an exit code is PLUGIN_EXIT with the last lines of stderr", async () => {
@@ -103,7 +112,10 @@ test("an error with long lines, control characters and no UTF-8 is stored all th
 
 test("a result frame's error is the task's own, bounded, and I-JSON whatever it holds", async () => {
   const frame = `{"error":{"code":"NO_LUCK","message":"\\\\ud800 bad","details":{"big":1e400,"deep":"\\\\udfff"},"retryable":false}}`;
-  const { errors, attempts } = await real.run({ run: `printf '%s' '${frame.replaceAll("\\\\", "\\")}' > "$WORKFLOW_RESULT"; exit 3`, retry: { max: 3 } });
+  const { errors, attempts } = await real.run({
+    run: `printf '%s' '${frame.replaceAll("\\\\", "\\")}' > "$WORKFLOW_RESULT"; exit 3`,
+    retry: { max: 3 },
+  });
   expect(errors["t0"]).toMatchObject({ code: "NO_LUCK", message: "\ufffd bad" });
   expect(attempts.length).toBe(1);
 });
@@ -172,8 +184,19 @@ test("the environment is built from empty; env: comes as text, objects as JSON, 
   const named = lines.filter((line) => /^[A-Z_]+=/.test(line)).map((line) => line.slice(0, line.indexOf("=")));
   const names = named.filter((name) => !ofTheShell.has(name));
   expect(names.toSorted()).toEqual([
-    "HOME", "LANG", "NOTHING", "NUMBER", "OBJECT", "PATH", "TEXT", "TMPDIR",
-    "WORKFLOW_DIR", "WORKFLOW_EXECUTION_ID", "WORKFLOW_OUTPUT", "WORKFLOW_RESULT", "WORKSPACE",
+    "HOME",
+    "LANG",
+    "NOTHING",
+    "NUMBER",
+    "OBJECT",
+    "PATH",
+    "TEXT",
+    "TMPDIR",
+    "WORKFLOW_DIR",
+    "WORKFLOW_EXECUTION_ID",
+    "WORKFLOW_OUTPUT",
+    "WORKFLOW_RESULT",
+    "WORKSPACE",
   ]);
   const ours = ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TEXT=a b", "NUMBER=2", 'OBJECT={"a":[1,"x"]}', "NOTHING="];
   for (const line of [...ours, "from the folder", "{{ inputs.x }}"]) expect(lines).toContain(line);
@@ -204,7 +227,10 @@ for (const workdir of ["link", "link/deeper", "loop", "file"])
   });
 
 test("a workdir below the workspace is made; a name that begins with dots is a name like others", async () => {
-  const { outputs } = await real.run([{ run: 'echo "${PWD#$WORKSPACE}"', workdir: "a/b" }, { run: 'echo "${PWD#$WORKSPACE}"', workdir: "..not-up" }]);
+  const { outputs } = await real.run([
+    { run: 'echo "${PWD#$WORKSPACE}"', workdir: "a/b" },
+    { run: 'echo "${PWD#$WORKSPACE}"', workdir: "..not-up" },
+  ]);
   expect([outputs["t0"]?.["stdout"], outputs["t1"]?.["stdout"]]).toEqual(["/a/b", "/..not-up"]);
 });
 
@@ -243,7 +269,11 @@ test("a variable too large for a process is named, and so is the largest of too 
   const long = "{{ tasks.t3.output.stdout }}";
   const { errors, outputs } = await real.run([
     { run: "echo never", env: { SMALL: "x", HUGE: "x".repeat(128 * 1024) } },
-    { run: "echo never", needs: ["t3"], env: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`V${index}`, index === 10 ? `${long}y` : long])) },
+    {
+      run: "echo never",
+      needs: ["t3"],
+      env: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`V${index}`, index === 10 ? `${long}y` : long])),
+    },
     { run: "echo ${#BIG}", env: { BIG: "x".repeat(128 * 1024 - "BIG=".length - 1) } },
     { run: "head -c 65000 /dev/zero | tr '\\0' x" },
   ]);

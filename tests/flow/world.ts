@@ -59,11 +59,20 @@ export class World {
     const ledger = new Ledger({ store, schedule: timers.soon });
     const invoker = scriptedInvoker(time, owner, stage, (call) => this.#options.scriptOf?.(call) ?? done);
     const engine = new Engine({
-      store, ledger, clock: time.clock, ids: this.ids, random: this.random, timers, invoker, owner: name, runs: true,
+      store,
+      ledger,
+      clock: time.clock,
+      ids: this.ids,
+      random: this.random,
+      timers,
+      invoker,
+      owner: name,
+      runs: true,
       owners: { isDead: (other) => this.#processes.get(other)?.owner.isDead ?? false },
       limits: { executions: 10, tasks: 50 },
       keepWorkspace: () => false,
-      environment: {}, isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+      environment: {},
+      isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
       onTrouble: (text) => void troubles.push(text),
       ...overrides,
     });
@@ -103,8 +112,18 @@ export class World {
     const isNew = before === null;
     const place = { traceId: systemTrace, spanId: systemTrace, parentSpanId: null, sessionId, actor: { type: "user" as const, id: "tester" } };
     const payload = {
-      workflow, revision, sha256, enabled: true, current: true, armed: true, folder: null, new_revision: true, new_workflow: isNew,
-      name: null, description: null, labels: {},
+      workflow,
+      revision,
+      sha256,
+      enabled: true,
+      current: true,
+      armed: true,
+      folder: null,
+      new_revision: true,
+      new_workflow: isNew,
+      name: null,
+      description: null,
+      labels: {},
     };
     const event = draftEvent({ clock: this.time.clock, ids: this.ids }, place, { type: "trace.workflow.applied", payload });
     const opens = new Map([[systemTrace, { subject: "system" as const, subjectId: systemTrace }]]);

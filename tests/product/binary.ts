@@ -46,7 +46,10 @@ export class Home {
     return join(this.dir, name);
   }
 
-  start(args: readonly string[], options: { env?: Record<string, string>; cwd?: string; stdin?: string } = {}): { child: ChildProcess; ended: Promise<Ended> } {
+  start(
+    args: readonly string[],
+    options: { env?: Record<string, string>; cwd?: string; stdin?: string } = {},
+  ): { child: ChildProcess; ended: Promise<Ended> } {
     const child = spawn(binary, args, { cwd: options.cwd ?? this.dir, env: this.env(options.env), stdio: ["pipe", "pipe", "pipe"] });
     this.#children.add(child);
     const out: Buffer[] = [];
@@ -102,7 +105,12 @@ export class Server {
     this.key = parts.key;
   }
 
-  async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: unknown; text: string }> {
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: unknown; text: string }> {
     const init: RequestInit = { method, headers: { authorization: `Bearer ${this.key}`, ...headers } };
     if (typeof body === "string") init.body = body;
     else if (body !== undefined) {

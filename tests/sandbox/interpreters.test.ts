@@ -33,6 +33,7 @@ const typescript = `
   process.exit(Shape.Round);
 `;
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("interpreters", () => {
   const run = (shell: Shell, script: string) => {
     const { argv, env } = commandFor(shell, script);
@@ -49,6 +50,7 @@ describe.skipIf(!onLinux)("interpreters", () => {
     expect([stdout, exit.exitCode]).toEqual(["one\n", 1]);
   });
 
+  // Not every machine has Python.
   test.skipIf(Bun.which("python3", { PATH: "/usr/bin:/bin" }) === null)("python3 runs the file", async () => {
     const { stdout, exit } = await run("python3", write("a.py", "import sys\nprint('hello')\nsys.exit(3)\n"));
     expect([stdout, exit.exitCode]).toEqual(["hello\n", 3]);
@@ -60,6 +62,7 @@ describe.skipIf(!onLinux)("interpreters", () => {
   });
 });
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("the compiled binary", () => {
   const driver = new URL("./compiled-driver.ts", import.meta.url).pathname;
 

@@ -14,7 +14,10 @@ const record = readFileSync(join(assets, "launcher.sha256"), "utf8");
 const machines = { x64: 62, arm64: 183 } as const;
 
 function recordedCompiler(arch: string): string | undefined {
-  return record.split("\n").find((line) => line.startsWith(`# launcher-${arch}: `))?.slice(`# launcher-${arch}: `.length);
+  return record
+    .split("\n")
+    .find((line) => line.startsWith(`# launcher-${arch}: `))
+    ?.slice(`# launcher-${arch}: `.length);
 }
 
 function presentCompiler(arch: string): string {
@@ -36,6 +39,7 @@ for (const arch of ["x64", "arm64"] as const) {
     });
 
     const reason = recorded === present ? "" : ` (skipped: the compiler here is ${present}, it was built with ${recorded})`;
+    // The reason stands in the title.
     test.skipIf(reason !== "")(`is what its source gives${reason}`, () => {
       const folder = mkdtempSync(join(tmpdir(), "launcher-"));
       const { exitCode } = Bun.spawnSync(["sh", script, "--into", folder, arch], { stderr: "inherit" });

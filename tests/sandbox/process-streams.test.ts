@@ -6,12 +6,20 @@ import { spawnProcess } from "../../src/plugins/runtimes/index.ts";
 import { compilePlan, openLauncher, openMemoryFile } from "../../src/plugins/sandbox/index.ts";
 import { asRoot, finish, onLinux, readText, startScript, startTask, waitForOutput, waitUntil } from "./task-tree.ts";
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("what a task starts with", () => {
   test("its environment is exactly what was given", async () => {
     const env = { PATH: "/usr/bin:/bin", EMPTY: "", "with.dot": "a=b c\nd", UNICODE: "žluť" };
     const { stdout } = await finish(startTask(["env", "-0"], { env }));
-    const seen = stdout.split("\0").filter((line) => line !== "").toSorted();
-    expect(seen).toEqual(Object.entries(env).map(([name, value]) => `${name}=${value}`).toSorted());
+    const seen = stdout
+      .split("\0")
+      .filter((line) => line !== "")
+      .toSorted();
+    expect(seen).toEqual(
+      Object.entries(env)
+        .map(([name, value]) => `${name}=${value}`)
+        .toSorted(),
+    );
   });
 
   test("an empty environment stays empty", async () => {
@@ -67,6 +75,7 @@ function attempt(action: () => unknown): string {
   }
 }
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("streams", () => {
   test("standard input arrives whole, and again through /dev/stdin", async () => {
     const stdin = Buffer.from("line\n".repeat(400_000));
@@ -110,6 +119,7 @@ describe.skipIf(!onLinux)("streams", () => {
   });
 });
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("the result on descriptor 3", () => {
   const mebibyte = 1024 * 1024;
 
@@ -130,9 +140,16 @@ describe.skipIf(!onLinux)("the result on descriptor 3", () => {
   });
 });
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("what cannot be started says why", () => {
   const cases = [
-    { name: "no such program", argv: ["no-such-program"], cwd: "/", code: "FILE_NOT_FOUND", details: { program: "no-such-program", errno: "ENOENT" } },
+    {
+      name: "no such program",
+      argv: ["no-such-program"],
+      cwd: "/",
+      code: "FILE_NOT_FOUND",
+      details: { program: "no-such-program", errno: "ENOENT" },
+    },
     { name: "no such path", argv: ["/no/such"], cwd: "/", code: "FILE_NOT_FOUND", details: { errno: "ENOENT" } },
     { name: "not executable", argv: ["/etc/passwd"], cwd: "/", code: "TASK_FAILED", details: { errno: "EACCES" } },
     { name: "a folder", argv: ["/usr"], cwd: "/", code: "TASK_FAILED", details: { errno: "EACCES" } },
@@ -157,7 +174,12 @@ describe.skipIf(!onLinux)("what cannot be started says why", () => {
 
   test("bytes no process can be given are refused at once", () => {
     const spec = { cwd: "/", stdin: null, graceMs: 1, resultBytesMax: 1 };
-    for (const bad of [{ argv: ["a\0b"], env: {} }, { argv: ["a"], env: { A: "\0" } }, { argv: ["a"], env: { "A=B": "" } }, { argv: ["a"], env: { "": "" } }]) {
+    for (const bad of [
+      { argv: ["a\0b"], env: {} },
+      { argv: ["a"], env: { A: "\0" } },
+      { argv: ["a"], env: { "A=B": "" } },
+      { argv: ["a"], env: { "": "" } },
+    ]) {
       expect(() => spawnProcess({ ...spec, ...bad })).toThrow(expect.objectContaining({ code: "TASK_INPUT_INVALID" }));
     }
     expect(() => spawnProcess({ ...spec, argv: [], env: {} })).toThrow(expect.objectContaining({ code: "INTERNAL" }));
@@ -165,6 +187,7 @@ describe.skipIf(!onLinux)("what cannot be started says why", () => {
   });
 });
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("what a task costs", () => {
   const openDescriptors = () => readdirSync("/proc/self/fd").length;
 

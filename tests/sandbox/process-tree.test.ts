@@ -26,6 +26,7 @@ while time.time() < end:
     os.setsid()
 `;
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("the end of a task", () => {
   test("exit codes pass through", async () => {
     for (const code of [0, 1, 7, 125, 126, 127, 255]) {
@@ -56,7 +57,10 @@ describe.skipIf(!onLinux)("the end of a task", () => {
   });
 
   test("stopping before the first process runs ends as that signal", async () => {
-    for (const [stop, signal] of [["kill", "SIGKILL"], ["terminate", "SIGTERM"]] as const) {
+    for (const [stop, signal] of [
+      ["kill", "SIGKILL"],
+      ["terminate", "SIGTERM"],
+    ] as const) {
       const task = startScript("sleep 600");
       task[stop]();
       const { exit } = await finish(task);
@@ -66,6 +70,7 @@ describe.skipIf(!onLinux)("the end of a task", () => {
   });
 });
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("nothing survives the end of the first process", () => {
   const escapes = {
     "a background job": "sleep 600 &",
@@ -102,6 +107,7 @@ describe.skipIf(!onLinux)("nothing survives the end of the first process", () =>
   });
 });
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("stopping a task", () => {
   test("terminate asks every process of the tree", async () => {
     const inner = "trap 'echo inner; exit' TERM; echo ready; while :; do sleep 0.05; done";
@@ -167,6 +173,7 @@ describe.skipIf(!onLinux)("stopping a task", () => {
   });
 });
 
+// The launcher and its supervisor are Linux programs.
 describe.skipIf(!onLinux)("the death of the engine", () => {
   const driver = new URL("./engine-driver.ts", import.meta.url).pathname;
 

@@ -18,7 +18,8 @@ export async function checkAcknowledged(world: World, acknowledged: readonly Com
   const stored = new Map<number, StoredEvent>();
   for (const event of await world.store.listEvents({ limit: 1_000_000 })) stored.set(event.seq, event);
   check(stored.size === (await world.store.lastSeq()), "seq has gaps");
-  for (const { seq, hash, draft } of acknowledged) check(stored.get(seq)?.hash === hash, `acknowledged event ${seq} ${draft.type} is not what was stored`);
+  for (const { seq, hash, draft } of acknowledged)
+    check(stored.get(seq)?.hash === hash, `acknowledged event ${seq} ${draft.type} is not what was stored`);
 }
 
 /** The history of one execution is one that the rules of the engine allow. */
@@ -26,8 +27,14 @@ export async function checkExecution(world: World, id: string): Promise<void> {
   const events = (await world.events(id)) as Read[];
   const endAt = events.findIndex((event) => ends.has(event.type));
   check(endAt === events.length - 1, `execution ${id} does not end with its end, or has two`);
-  check(events.filter((event) => event.type === "trace.execution.created").length === 1 && events[0]?.type === "trace.execution.created", `${id} begins once`);
-  const byTask = Map.groupBy(events.filter((event) => event.type.startsWith("trace.task.")), (event) => String(event.payload["task"]));
+  check(
+    events.filter((event) => event.type === "trace.execution.created").length === 1 && events[0]?.type === "trace.execution.created",
+    `${id} begins once`,
+  );
+  const byTask = Map.groupBy(
+    events.filter((event) => event.type.startsWith("trace.task.")),
+    (event) => String(event.payload["task"]),
+  );
   for (const [task, own] of byTask) checkTask(`${id} ${task}`, own);
   const rows = await world.store.listTaskRuns(id);
   for (const row of rows) check(["SUCCESS", "FAILED", "CANCELLED", "SKIPPED"].includes(row.state), `${id} ${row.task} is left ${row.state}`);

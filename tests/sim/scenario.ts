@@ -27,11 +27,15 @@ export function randomScenario(seed: number): Scenario {
   const random = seededRandom(seed);
   const workflows = Array.from({ length: between(random, 1, 2) }, (_, index) => randomWorkflow(random, `w${index}`));
   const submissions = Array.from({ length: between(random, 1, 3) }, () => ({
-    workflow: between(random, 0, workflows.length - 1), atMs: pick(random, [0, 0, between(random, 0, 1500)]), process: between(random, 0, 1),
+    workflow: between(random, 0, workflows.length - 1),
+    atMs: pick(random, [0, 0, between(random, 0, 1500)]),
+    process: between(random, 0, 1),
   }));
   const cancels = chance(random, 0.4)
     ? Array.from({ length: between(random, 1, 2) }, () => ({
-        submission: between(random, 0, submissions.length - 1), atMs: between(random, 0, 3000), process: between(random, 0, 1),
+        submission: between(random, 0, submissions.length - 1),
+        atMs: between(random, 0, 3000),
+        process: between(random, 0, 1),
       }))
     : [];
   return { seed, workflows, submissions, cancels, limits: { executions: pick(random, [1, 2, 10]), tasks: pick(random, [1, 2, 5]) } };
@@ -40,7 +44,14 @@ export function randomScenario(seed: number): Scenario {
 function randomWorkflow(random: Random, id: string): JsonObject {
   const count = pick(random, [1, 2, 3, 4, 5, 6, 8]);
   const tasks: JsonObject[] = [];
-  for (let index = 0; index < count; index += 1) tasks.push(randomTask(random, `t${index}`, tasks.map((task) => String(task["id"]))));
+  for (let index = 0; index < count; index += 1)
+    tasks.push(
+      randomTask(
+        random,
+        `t${index}`,
+        tasks.map((task) => String(task["id"])),
+      ),
+    );
   const workflow: JsonObject = { id, tasks, outputs: { first: "{{ tasks.t0.state }}" } };
   if (chance(random, 0.3)) workflow["timeout"] = `${between(random, 300, 6000)}ms`;
   if (chance(random, 0.35)) workflow["onFailure"] = handlers(random, "on");

@@ -188,7 +188,8 @@ class Simulation {
       const isSame = other.executionId === call.executionId && other.task === call.task;
       if (isSame && otherOwner === owner) this.#expect(false, `${name} runs beside attempt ${other.attempt} of the same process`);
       // A frozen process does not know yet that its claim is lost; its attempt was declared lost in the trace.
-      if (isSame) this.#expect(this.#disk.freezes > 0 && own.some(({ draft }) => draft.type === "trace.task.lost"), `${name} runs beside one that is not lost`);
+      if (isSame)
+        this.#expect(this.#disk.freezes > 0 && own.some(({ draft }) => draft.type === "trace.task.lost"), `${name} runs beside one that is not lost`);
     }
     for (const need of this.#needsOf(call)) {
       const isEnd = /succeeded|failed|skipped|cancelled/;
@@ -203,7 +204,9 @@ class Simulation {
 
   #needsOf(call: TaskCall): string[] {
     const workflow = this.#scenario.workflows.find((one) => one["id"] === call.workflow);
-    const all = [workflow?.["tasks"], workflow?.["onFailure"], workflow?.["finally"]].flatMap((list) => (list ?? []) as { id: string; needs?: string[] }[]);
+    const all = [workflow?.["tasks"], workflow?.["onFailure"], workflow?.["finally"]].flatMap(
+      (list) => (list ?? []) as { id: string; needs?: string[] }[],
+    );
     return all.find((task) => task.id === call.task)?.needs ?? [];
   }
 }

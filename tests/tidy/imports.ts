@@ -41,11 +41,7 @@ function textOf(node: ts.Node | undefined): string | null {
 }
 
 function namesOf(node: ts.Node): string[] {
-  const bindings = ts.isImportDeclaration(node)
-    ? node.importClause?.namedBindings
-    : ts.isExportDeclaration(node)
-      ? node.exportClause
-      : undefined;
+  const bindings = ts.isImportDeclaration(node) ? node.importClause?.namedBindings : ts.isExportDeclaration(node) ? node.exportClause : undefined;
   if (bindings === undefined || ts.isNamespaceImport(bindings) || ts.isNamespaceExport(bindings)) return ["*"];
   return bindings.elements.map((element) => (element.propertyName ?? element.name).text);
 }

@@ -190,7 +190,9 @@ describe("syntax", () => {
     expect(skips('test.skipIf(isRoot)("a", () => {});')).toBe(1);
     expect(skips('// Root may read every file.\ntest.skipIf(isRoot)("a", () => {});')).toBe(0);
     expect(skips('// Root may read every file.\n\ntest.skipIf(isRoot)("a", () => {});')).toBe(1);
+    // The launcher and its supervisor are Linux programs.
     expect(skips('// Namespaces are of Linux.\nconst onLinux = a();\ntest.skipIf(!onLinux)("a", () => {});')).toBe(0);
+    // The launcher and its supervisor are Linux programs.
     expect(skips('const onLinux = a();\n\ntest.skipIf(!onLinux)("a", () => {});')).toBe(1);
     expect(skips('describe.todo("a");')).toBe(1);
     expect(skips('// Faster.\ntest.only("a", () => {});')).toBe(1);
@@ -288,7 +290,10 @@ describe("whole repository", () => {
   });
 
   test("codes are unique, upper case and documented", () => {
-    const errors = (text: string): { path: string; text: string } => ({ path: "src/base/errors.ts", text: `export const errorCodes = { ${text} } as const;` });
+    const errors = (text: string): { path: string; text: string } => ({
+      path: "src/base/errors.ts",
+      text: `export const errorCodes = { ${text} } as const;`,
+    });
     const diagnostic = { path: "src/model/diagnostic.ts", text: "export const diagnosticCodes = { CYCLE: 1 } as const satisfies X;" };
     const pages = [
       { path: "docs/reference/errors.md", text: "`USAGE` `lower` `CYCLE`" },
@@ -321,7 +326,11 @@ describe("whole repository", () => {
   });
 
   test("links", () => {
-    const broken = (text: string): number[] => links([{ path: "docs/a.md", text }, { path: "docs/b/c.md", text: "" }]).map((one) => one.line);
+    const broken = (text: string): number[] =>
+      links([
+        { path: "docs/a.md", text },
+        { path: "docs/b/c.md", text: "" },
+      ]).map((one) => one.line);
     expect(broken("[c](b/c.md) [c](b/c.md#part) [b](b/) [x](https://example.com) [a](#part)\n")).toEqual([]);
     expect(broken("\n[gone](gone.md)\n")).toEqual([2]);
     expect(broken("[up](../README.md)\n[ref]: gone.md\n")).toEqual([1, 2]);

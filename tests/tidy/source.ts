@@ -87,9 +87,7 @@ export function commentsOf(file: SourceFile): Comment[] {
     for (const range of ts.getTrailingCommentRanges(file.text, node.getEnd()) ?? []) ranges.set(range.pos, range.end);
   };
   gather(tree);
-  const found = [...ranges]
-    .toSorted(([a], [b]) => a - b)
-    .map(([pos, end]) => ({ text: file.text.slice(pos, end), line: lineAt(file, pos) }));
+  const found = [...ranges].toSorted(([a], [b]) => a - b).map(([pos, end]) => ({ text: file.text.slice(pos, end), line: lineAt(file, pos) }));
   comments.set(file, found);
   return found;
 }

@@ -16,7 +16,10 @@ import { headerComment, lineForm, names, noMarkers } from "./rules/text.ts";
 import type { Rule } from "./source.ts";
 
 /** The only files and functions that may pass the size limits: at most five. */
-const sizeWaivers: readonly Waiver[] = [];
+const sizeWaivers: readonly Waiver[] = [
+  { at: "tests/contract/event-cases.ts#eventCases", why: "one describe of short cases in the order in which a reader of the port meets them" },
+  { at: "tests/contract/row-cases.ts#executionCases", why: "one describe of short cases in the order in which a reader of the port meets them" },
+];
 
 const rendered = await Promise.all(docsSources.map(async ({ path, render }) => ({ path, text: await render(root) })));
 const files = await loadRepository();

@@ -40,7 +40,11 @@ export async function readTaskRuns(store: Store, execution: ExecutionRow, plan: 
   const names = wanted.length === plan.tasks.size ? undefined : wanted;
   const rows = new Map((await store.listTaskRuns(execution.execution_id, names)).map((row) => [row.task, row]));
   const attempts = Map.groupBy(await store.listAttempts(execution.execution_id, names), (row) => row.task);
-  return Promise.all(wanted.map((id) => toTaskRun(store, plan, { id, row: rows.get(id) ?? null, attempts: attempts.get(id) ?? [], hasEnded: execution.ended_at !== null })));
+  return Promise.all(
+    wanted.map((id) =>
+      toTaskRun(store, plan, { id, row: rows.get(id) ?? null, attempts: attempts.get(id) ?? [], hasEnded: execution.ended_at !== null }),
+    ),
+  );
 }
 
 async function toTaskRun(

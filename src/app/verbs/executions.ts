@@ -1,7 +1,17 @@
 // Verbs on executions: start, list, show, cancel, wait.
 import { canonicalJson, fail, isCoded, isUuid, isUuidV7, type JsonObject, limits, sha256Hex, toErrorBody, toIJson, toIso } from "../../base/index.ts";
 import {
-  type Caller, type Execution, type ExecutionItem, type ExecutionList, executionStates, isTerminal, principalText, type Started, type TaskRun, type TaskRunList, taskStates,
+  type Caller,
+  type Execution,
+  type ExecutionItem,
+  type ExecutionList,
+  executionStates,
+  isTerminal,
+  principalText,
+  type Started,
+  type TaskRun,
+  type TaskRunList,
+  taskStates,
   type TraceEvent,
 } from "../../model/index.ts";
 import type { ExecutionSelection, RowChange, RowOf } from "../../storage/index.ts";
@@ -55,13 +65,24 @@ function checkNewId(context: AppContext, id: string | undefined): string {
 }
 
 /** @throws WORKFLOW_NOT_FOUND, WORKFLOW_DISABLED, NOT_AVAILABLE_YET, INPUT_INVALID, QUEUE_FULL, ALREADY_EXISTS */
-async function submit(context: AppContext, caller: Caller, request: StartRequest & { executionId: string; sideChanges: RowChange[] }): Promise<Started> {
+async function submit(
+  context: AppContext,
+  caller: Caller,
+  request: StartRequest & { executionId: string; sideChanges: RowChange[] },
+): Promise<Started> {
   const row = await requireWorkflow(context, request.workflow, "run");
-  if (row.enabled === 0) throw fail("WORKFLOW_DISABLED", `Cannot run workflow "${request.workflow}": it is disabled`, { hint: `workflow enable ${request.workflow}` });
+  if (row.enabled === 0)
+    throw fail("WORKFLOW_DISABLED", `Cannot run workflow "${request.workflow}": it is disabled`, { hint: `workflow enable ${request.workflow}` });
   const trigger = { type: "manual", id: null, scheduled_at: null, by: principalText(caller.principal) };
   return submitRevision(context, caller, {
-    workflow: request.workflow, revision: request.revision ?? row.revision, inputs: request.inputs, labels: request.labels ?? {}, executionId: request.executionId,
-    timeoutMs: null, trigger, sideChanges: request.sideChanges,
+    workflow: request.workflow,
+    revision: request.revision ?? row.revision,
+    inputs: request.inputs,
+    labels: request.labels ?? {},
+    executionId: request.executionId,
+    timeoutMs: null,
+    trigger,
+    sideChanges: request.sideChanges,
   });
 }
 
@@ -89,10 +110,13 @@ function defaultTimeout(context: AppContext): number | null {
 
 function checkedInputs(definition: Parameters<typeof checkInputs>[0], given: JsonObject): JsonObject {
   const size = Buffer.byteLength(JSON.stringify(given));
-  if (size > limits.inputBytesMax) throw fail("INPUT_INVALID", `Cannot start "${definition.id}": its inputs have ${size} bytes, more than ${limits.inputBytesMax}`);
+  if (size > limits.inputBytesMax)
+    throw fail("INPUT_INVALID", `Cannot start "${definition.id}": its inputs have ${size} bytes, more than ${limits.inputBytesMax}`);
   const { inputs, diagnostics } = checkInputs(definition, given);
   if (diagnostics.length > 0)
-    throw fail("INPUT_INVALID", `Cannot start "${definition.id}": ${diagnostics[0]?.message ?? "its inputs do not fit"}`, { details: { diagnostics } });
+    throw fail("INPUT_INVALID", `Cannot start "${definition.id}": ${diagnostics[0]?.message ?? "its inputs do not fit"}`, {
+      details: { diagnostics },
+    });
   return inputs;
 }
 
@@ -105,7 +129,8 @@ async function findFirstAnswer(context: AppContext, caller: Caller, request: Sta
   if (key === undefined) return null;
   const row = await context.store.findIdempotent(idempotencyScope(caller), key, context.clock.now());
   if (row === null) return null;
-  if (row.body_sha256 !== bodyDigest) throw fail("IDEMPOTENCY_MISMATCH", `Cannot use the idempotency key "${key}" again: it was used with another body`);
+  if (row.body_sha256 !== bodyDigest)
+    throw fail("IDEMPOTENCY_MISMATCH", `Cannot use the idempotency key "${key}" again: it was used with another body`);
   const { executionId } = JSON.parse(row.result) as { executionId: string };
   // A repeat that waits gets the end, as the first would have; one that does not gets what the first got.
   const execution = waitMs === undefined ? null : await waitForEnd(context, executionId, waitMs);
@@ -113,15 +138,24 @@ async function findFirstAnswer(context: AppContext, caller: Caller, request: Sta
   return { started: { executionId, state }, execution };
 }
 
-function idempotencyChanges(context: AppContext, caller: Caller, at: { key: string | undefined; bodyDigest: string; executionId: string }): RowChange[] {
+function idempotencyChanges(
+  context: AppContext,
+  caller: Caller,
+  at: { key: string | undefined; bodyDigest: string; executionId: string },
+): RowChange[] {
   if (at.key === undefined) return [];
   const key = { scope: idempotencyScope(caller), key: at.key };
-  const row = { ...key, body_sha256: at.bodyDigest, result: JSON.stringify({ executionId: at.executionId }), expires_at: context.clock.now() + idempotencyMs };
+  const row = {
+    ...key,
+    body_sha256: at.bodyDigest,
+    result: JSON.stringify({ executionId: at.executionId }),
+    expires_at: context.clock.now() + idempotencyMs,
+  };
   return [{ table: "idempotency", op: "insert", row }];
 }
 
 /** The execution when it is terminal within the time, else null. */
-export async function waitForEnd(context: AppContext, id: string, waitMs: number): Promise<Execution | null> {
+async function waitForEnd(context: AppContext, id: string, waitMs: number): Promise<Execution | null> {
   const over = new AbortController();
   const timer = context.timers.set(context.clock.now() + waitMs, () => over.abort());
   const bell = openBell(context.ledger, over.signal);
@@ -162,7 +196,9 @@ export async function listExecutions(context: AppContext, query: ExecutionQuery)
 
 /** Shows what has no event: an accepted execution that waits for a place. */
 function shown<T extends ExecutionItem>(context: AppContext, item: T): T {
-  return item.state === "PENDING" && item.reasonCode === null && context.engine.runner(item.executionId) !== null ? { ...item, reasonCode: "LIMIT_WAIT" } : item;
+  return item.state === "PENDING" && item.reasonCode === null && context.engine.runner(item.executionId) !== null
+    ? { ...item, reasonCode: "LIMIT_WAIT" }
+    : item;
 }
 
 /** @throws BAD_REQUEST */
@@ -181,7 +217,9 @@ export async function getExecution(context: AppContext, request: { id: string; i
 export async function requireExecution(context: AppContext, id: string, verb: string): Promise<RowOf<"executions">> {
   const row = isUuid(id) ? await context.store.findExecution(id) : null;
   if (row !== null) return row;
-  throw fail("EXECUTION_NOT_FOUND", `Cannot ${verb} execution "${id}": no such execution`, { hint: "`workflow execution list` shows those that are there." });
+  throw fail("EXECUTION_NOT_FOUND", `Cannot ${verb} execution "${id}": no such execution`, {
+    hint: "`workflow execution list` shows those that are there.",
+  });
 }
 
 async function readExecution(context: AppContext, row: RowOf<"executions">, include: readonly string[]): Promise<Execution> {
@@ -189,7 +227,11 @@ async function readExecution(context: AppContext, row: RowOf<"executions">, incl
   const ids = [...plan.tasks.keys()];
   const first = ids.slice(0, limits.pageMax);
   const answer: Execution = {
-    execution: { ...shown(context, toExecutionItem(row)), inputs: await readColumn(context.store, row.inputs), outputs: await readColumn(context.store, row.outputs) },
+    execution: {
+      ...shown(context, toExecutionItem(row)),
+      inputs: await readColumn(context.store, row.inputs),
+      outputs: await readColumn(context.store, row.outputs),
+    },
     tasks: await readTaskRuns(context.store, row, plan, first),
     tasksNextCursor: ids.length > first.length ? writeCursor([first.length]) : null,
   };
@@ -205,7 +247,12 @@ async function addEvents(context: AppContext, answer: Execution, include: readon
     const { payload } = JSON.parse(event.body) as TraceEvent;
     const error = payload["error"] as { message?: string } | undefined;
     const text = error?.message ?? payload["reason"] ?? null;
-    return { time: toIso(event.time), event: event.type, taskId: typeof payload["task"] === "string" ? payload["task"] : null, message: typeof text === "string" ? text : null };
+    return {
+      time: toIso(event.time),
+      event: event.type,
+      taskId: typeof payload["task"] === "string" ? payload["task"] : null,
+      message: typeof text === "string" ? text : null,
+    };
   });
 }
 

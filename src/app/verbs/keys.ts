@@ -14,7 +14,12 @@ export async function createKey(context: AppContext, caller: Caller, wish: NewKe
   const key = wish.key ?? formatKey(crypto.getRandomValues(new Uint8Array(32)));
   const id = context.ids.next();
   const payload = {
-    key_id: id, name: wish.name ?? null, principal: wish.principal as unknown as Json, roles: wish.roles, scopes: wish.scopes, expires_at: expiresAt,
+    key_id: id,
+    name: wish.name ?? null,
+    principal: wish.principal as unknown as Json,
+    roles: wish.roles,
+    scopes: wish.scopes,
+    expires_at: expiresAt,
   };
   context.session.ensure();
   await context.ledger.commit({
@@ -40,15 +45,24 @@ export async function listKeys(context: AppContext, page: Page): Promise<KeyList
 
 export async function revokeKey(context: AppContext, caller: Caller, id: string): Promise<Key> {
   const row = await context.store.findKey(id);
-  if (row === null || row.revoked_at !== null) throw fail("KEY_NOT_FOUND", `Cannot revoke key "${id}": no such key`, { hint: "`workflow key list` shows those that are there." });
+  if (row === null || row.revoked_at !== null)
+    throw fail("KEY_NOT_FOUND", `Cannot revoke key "${id}": no such key`, { hint: "`workflow key list` shows those that are there." });
   context.session.ensure();
-  await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.key.revoked", payload: { key_id: id } })], opens: systemOpens(context) });
+  await context.ledger.commit({
+    events: [systemEvent(context, caller, { type: "trace.key.revoked", payload: { key_id: id } })],
+    opens: systemOpens(context),
+  });
   return toKey(row);
 }
 
 function toKey(row: RowOf<"api_keys">): Key {
   return {
-    id: row.key_id, name: row.name, principal: principalOf(row), roles: JSON.parse(row.roles) as string[], scopes: JSON.parse(row.scopes) as string[],
-    createdAt: toIso(row.created_at), expiresAt: toIsoOrNull(row.expires_at),
+    id: row.key_id,
+    name: row.name,
+    principal: principalOf(row),
+    roles: JSON.parse(row.roles) as string[],
+    scopes: JSON.parse(row.scopes) as string[],
+    createdAt: toIso(row.created_at),
+    expiresAt: toIsoOrNull(row.expires_at),
   };
 }

@@ -17,7 +17,8 @@ export async function listLogs(context: AppContext, query: LogQuery): Promise<Lo
   const selection: LogSelection = { ...selectionOf(query), order, limit: size + 1 };
   if (query.cursor !== undefined) {
     const [made, id] = readCursor(query.cursor, ["string", "number"]);
-    if (made !== order) throw fail("BAD_REQUEST", `Cannot continue at cursor "${query.cursor.slice(0, 80)}": it was given out for another order than ${order}`);
+    if (made !== order)
+      throw fail("BAD_REQUEST", `Cannot continue at cursor "${query.cursor.slice(0, 80)}": it was given out for another order than ${order}`);
     selection.afterId = Number(id);
   }
   if (query.offset !== undefined) selection.offset = query.offset;

@@ -16,7 +16,12 @@ export async function listTraces(context: AppContext, query: Page & { subject?: 
   const last = page.at(-1);
   return {
     traces: page.map((head) => ({
-      trace_id: head.traceId, subject: head.subject, subject_id: head.subjectId, events: head.events, last_hash: head.lastHash, last_time: toIso(head.lastTime),
+      trace_id: head.traceId,
+      subject: head.subject,
+      subject_id: head.subjectId,
+      events: head.events,
+      last_hash: head.lastHash,
+      last_time: toIso(head.lastTime),
     })),
     next_cursor: heads.length > size && last !== undefined ? writeCursor([last.ordinal]) : null,
   };
@@ -31,8 +36,14 @@ function parseSubject(text: string): Subject {
 export async function listEvents(context: AppContext, query: EventQuery): Promise<EventPage> {
   const { store } = context;
   if ((await store.findTrace(query.traceId)) === null)
-    throw fail("TRACE_NOT_FOUND", `Cannot show trace "${query.traceId}": no such trace`, { hint: "`workflow trace list` shows those that are there." });
-  const selection = { traceId: query.traceId, ...(await selectionOf(store, query)), ...(query.sinceSequence === undefined ? {} : { afterSequence: query.sinceSequence }) };
+    throw fail("TRACE_NOT_FOUND", `Cannot show trace "${query.traceId}": no such trace`, {
+      hint: "`workflow trace list` shows those that are there.",
+    });
+  const selection = {
+    traceId: query.traceId,
+    ...(await selectionOf(store, query)),
+    ...(query.sinceSequence === undefined ? {} : { afterSequence: query.sinceSequence }),
+  };
   const limit = pageSize(query.limit);
   const offset = query.offset ?? 0;
   const events = await store.listEvents({ ...selection, limit, offset });

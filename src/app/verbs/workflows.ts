@@ -1,12 +1,23 @@
 // Verbs on workflows: apply, list, show, switch, delete.
-import { fail, isCoded, type JsonObject, limits, sha256Hex, toIso } from "../../base/index.ts";
+import { fail, isCoded, type JsonObject, sha256Hex, toIso } from "../../base/index.ts";
 import {
-  type Applied, type Caller, type Diagnostic, findCoreAction, hasErrors, principalText, type RevisionDetail, type RevisionList, type Validation, type Workflow,
-  type WorkflowDefinition, type WorkflowItem, type WorkflowList,
+  type Applied,
+  type Caller,
+  type Diagnostic,
+  findCoreAction,
+  hasErrors,
+  principalText,
+  type RevisionDetail,
+  type RevisionList,
+  type Validation,
+  type Workflow,
+  type WorkflowDefinition,
+  type WorkflowItem,
+  type WorkflowList,
 } from "../../model/index.ts";
 import type { RowOf } from "../../storage/index.ts";
 import { readBlob } from "../../trace/index.ts";
-import { parseWorkflow, unavailableParts } from "../../workflow/index.ts";
+import { parseWorkflow } from "../../workflow/index.ts";
 import { type AppContext, systemEvent, systemOpens } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { ApplyRequest, Page } from "../facade.ts";
@@ -38,7 +49,10 @@ export async function listRevisions(context: AppContext, id: string, page: Page)
   const rows = await context.store.listRevisions({ workflow: id, limit: size + 1, ...before });
   const shown = rows.slice(0, size);
   const last = shown.at(-1);
-  return { revisions: shown.map((found) => toRevision(found, row)), nextCursor: rows.length > size && last !== undefined ? writeCursor([last.revision]) : null };
+  return {
+    revisions: shown.map((found) => toRevision(found, row)),
+    nextCursor: rows.length > size && last !== undefined ? writeCursor([last.revision]) : null,
+  };
 }
 
 export async function getRevision(context: AppContext, id: string, revision: number): Promise<RevisionDetail> {
@@ -60,13 +74,16 @@ export async function setWorkflowEnabled(context: AppContext, caller: Caller, ch
 export async function deleteWorkflow(context: AppContext, caller: Caller, id: string): Promise<void> {
   await requireWorkflow(context, id, "delete");
   context.session.ensure();
-  await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.workflow.deleted", payload: { workflow: id } })], opens: systemOpens(context) });
+  await context.ledger.commit({
+    events: [systemEvent(context, caller, { type: "trace.workflow.deleted", payload: { workflow: id } })],
+    opens: systemOpens(context),
+  });
 }
 
 export function validateWorkflow(request: { source: string; file: string; hasFolder: boolean }): Validation {
-  const { definition, diagnostics } = parseWorkflow(request.source, { file: request.file, hasFolder: request.hasFolder, findAction: findCoreAction });
-  const all = definition === null ? diagnostics : [...diagnostics, ...unavailableWarnings(definition, request.file)];
-  return { valid: !hasErrors(all), diagnostics: all };
+  const { file, hasFolder } = request;
+  const { diagnostics } = parseWorkflow(request.source, { file, hasFolder, findAction: findCoreAction, availability: true });
+  return { valid: !hasErrors(diagnostics), diagnostics };
 }
 
 /** Stores a revision and makes it current. Concurrent applies of one workflow are tried again on what the other left. */
@@ -76,14 +93,17 @@ export async function applyWorkflow(context: AppContext, caller: Caller, request
 }
 
 /** Parses for apply and run. @throws WORKFLOW_INVALID with all diagnostics, TOO_LARGE */
-export function checkSource(request: { source: string; file: string; folder: string | null }, expectId: string | null): { definition: WorkflowDefinition; warnings: Diagnostic[] } {
-  const options = { file: request.file, hasFolder: request.folder !== null, findAction: findCoreAction };
+export function checkSource(
+  request: { source: string; file: string; folder: string | null },
+  expectId: string | null,
+): { definition: WorkflowDefinition; warnings: Diagnostic[] } {
+  const options = { file: request.file, hasFolder: request.folder !== null, findAction: findCoreAction, availability: true };
   const { definition, diagnostics } = parseWorkflow(request.source, expectId === null ? options : { ...options, expectId });
   if (definition === null) {
     const count = diagnostics.filter((found) => found.severity === "error").length;
     throw fail("WORKFLOW_INVALID", `Cannot use workflow "${request.file}": ${count} error${count === 1 ? "" : "s"}`, { details: { diagnostics } });
   }
-  return { definition, warnings: [...diagnostics, ...unavailableWarnings(definition, request.file)].slice(0, limits.diagnosticsMax) };
+  return { definition, warnings: diagnostics };
 }
 
 type ApplyWork = { request: ApplyRequest; definition: WorkflowDefinition; warnings: Diagnostic[] };
@@ -103,8 +123,17 @@ async function applyOnce(context: AppContext, caller: Caller, work: ApplyWork): 
     await commitApplied(context, caller, { payload, stored, source: request.source });
   }
   const head = {
-    id: request.id, name: definition.name, description: definition.description, labels: JSON.stringify(definition.labels), enabled: wanted ? 1 : 0, armed: 1,
-    revision: isSame ? row.revision : stored.revision, sha256: stored.sha256, folder, created_at: row?.created_at ?? now, updated_at: isSame ? row.updated_at : now,
+    id: request.id,
+    name: definition.name,
+    description: definition.description,
+    labels: JSON.stringify(definition.labels),
+    enabled: wanted ? 1 : 0,
+    armed: 1,
+    revision: isSame ? row.revision : stored.revision,
+    sha256: stored.sha256,
+    folder,
+    created_at: row?.created_at ?? now,
+    updated_at: isSame ? row.updated_at : now,
   };
   if (request.dryRun !== true) context.engine.plans.keep(stored.sha256, definition);
   const current = request.dryRun === true ? head : ((await context.store.findWorkflow(request.id)) ?? head);
@@ -140,18 +169,34 @@ export function appliedPayload(
   state: StoredRevision & { folder: string | null; enabled: boolean; current: boolean; armed: boolean; isNewWorkflow: boolean },
 ): JsonObject {
   return {
-    workflow: definition.id, revision: state.revision, sha256: state.sha256, enabled: state.enabled, current: state.current, armed: state.armed, folder: state.folder,
-    new_revision: state.isNew, new_workflow: state.isNewWorkflow, name: definition.name, description: definition.description, labels: definition.labels,
+    workflow: definition.id,
+    revision: state.revision,
+    sha256: state.sha256,
+    enabled: state.enabled,
+    current: state.current,
+    armed: state.armed,
+    folder: state.folder,
+    new_revision: state.isNew,
+    new_workflow: state.isNewWorkflow,
+    name: definition.name,
+    description: definition.description,
+    labels: definition.labels,
   };
 }
 
 /** Writes `trace.workflow.applied` with the source as its artifact. */
-export async function commitApplied(context: AppContext, caller: Caller, what: { payload: JsonObject; stored: StoredRevision; source: string }): Promise<void> {
+export async function commitApplied(
+  context: AppContext,
+  caller: Caller,
+  what: { payload: JsonObject; stored: StoredRevision; source: string },
+): Promise<void> {
   const { sha256 } = what.stored;
   const artifacts = [{ name: "source", uri: `artifact:${sha256}`, sha256, content_type: "application/yaml" }];
   context.session.ensure();
   await context.ledger.commit({
-    events: [systemEvent(context, caller, { type: "trace.workflow.applied", payload: { ...what.payload, by: principalText(caller.principal) }, artifacts })],
+    events: [
+      systemEvent(context, caller, { type: "trace.workflow.applied", payload: { ...what.payload, by: principalText(caller.principal) }, artifacts }),
+    ],
     opens: systemOpens(context),
     blobs: [{ sha256, bytes: new TextEncoder().encode(what.source), contentType: "application/yaml" }],
   });
@@ -171,8 +216,14 @@ async function readSource(context: AppContext, sha256: string): Promise<string> 
 
 function toItem(row: Row): WorkflowItem {
   return {
-    id: row.id, name: row.name, enabled: row.enabled === 1, armed: row.armed === 1, revision: row.revision, sha256: row.sha256,
-    createdAt: toIso(row.created_at), updatedAt: toIso(row.updated_at),
+    id: row.id,
+    name: row.name,
+    enabled: row.enabled === 1,
+    armed: row.armed === 1,
+    revision: row.revision,
+    sha256: row.sha256,
+    createdAt: toIso(row.created_at),
+    updatedAt: toIso(row.updated_at),
   };
 }
 
@@ -188,13 +239,11 @@ function toHead(row: Row, definition: WorkflowDefinition) {
 }
 
 function toRevision(found: RowOf<"revisions">, current: Row) {
-  return { revision: found.revision, sha256: found.sha256, current: found.revision === current.revision, createdAt: toIso(found.created_at), by: found.by };
+  return {
+    revision: found.revision,
+    sha256: found.sha256,
+    current: found.revision === current.revision,
+    createdAt: toIso(found.created_at),
+    by: found.by,
+  };
 }
-
-function unavailableWarnings(definition: WorkflowDefinition, file: string): Diagnostic[] {
-  const place = { severity: "warning" as const, code: "NOT_AVAILABLE_YET" as const, file, line: 1, column: 1 };
-  const found: Diagnostic[] = unavailableParts(definition).map((part) => ({ ...place, path: part.path, message: `${part.what} is checked, but cannot be run by this version yet` }));
-  if (definition.triggers.length > 0) found.push({ ...place, path: "triggers", message: "Triggers are checked and stored, but do not fire in this version yet" });
-  return found;
-}
-

@@ -12,7 +12,9 @@ type Result = { file: string; id: string; revision: number; changed: boolean };
 export async function applyPaths(context: CliContext, values: ApplyValues): Promise<void> {
   const folders = values.paths.filter((path) => path !== "-" && isFolder(context, path));
   if (values.prune && folders.length < values.paths.length) throw fail("USAGE", "Cannot prune: every path must be a folder");
-  const sources = values.paths.flatMap((path) => (folders.includes(path) ? listWorkflowFiles(context, path) : [path])).map((file) => readSource(context, file));
+  const sources = values.paths
+    .flatMap((path) => (folders.includes(path) ? listWorkflowFiles(context, path) : [path]))
+    .map((file) => readSource(context, file));
   if (sources.length === 0 && !values.prune) throw fail("FILE_NOT_FOUND", `Cannot apply ${values.paths.join(", ")}: no workflow files there`);
   const parsed = requireIds(context, sources, "apply");
   refuseDoubles(parsed);
@@ -35,7 +37,9 @@ async function applyOne(context: CliContext, facade: Facade, { id, source, value
   });
   if (!context.common.json) {
     const what = created ? "created" : applied.changed ? "changed" : "unchanged";
-    context.print(`${(values.dryRun ? `would be ${what}` : what).padEnd(10)}  ${applied.id}  revision ${applied.revision}  ${visibleLine(source.file)}\n`);
+    context.print(
+      `${(values.dryRun ? `would be ${what}` : what).padEnd(10)}  ${applied.id}  revision ${applied.revision}  ${visibleLine(source.file)}\n`,
+    );
   }
   return { file: source.file, id: applied.id, revision: applied.revision, changed: applied.changed };
 }

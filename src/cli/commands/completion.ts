@@ -106,7 +106,8 @@ function renderFish(specs: readonly CommandSpec[]): string {
     lines.push(`complete -c workflow -n ${quoted(condition)} -a ${quoted(after.join(" "))}`);
   }
   for (const spec of specs)
-    for (const option of Object.values(spec.options)) lines.push(`complete -c workflow -n ${quoted(seen(spec.path.split(" ")))} ${fishOption(option)}`);
+    for (const option of Object.values(spec.options))
+      lines.push(`complete -c workflow -n ${quoted(seen(spec.path.split(" ")))} ${fishOption(option)}`);
   for (const option of common) lines.push(`complete -c workflow ${fishOption(option)}`);
   for (const program of programs.slice(1)) lines.push(`complete -c ${program} -w workflow`);
   return `${lines.join("\n")}\n`;

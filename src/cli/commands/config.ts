@@ -35,5 +35,14 @@ export async function getConfigValue(context: CliContext, { key }: { key: string
 export async function printConfigPaths(context: CliContext): Promise<void> {
   const { file, dataDir, storePath } = await context.loadConfig();
   if (context.common.json) return context.printJson({ config: file, data: dataDir, store: storePath });
-  context.print(renderPairs([["config", file ?? "(none)"], ["data", dataDir], ["store", storePath]], context.style));
+  context.print(
+    renderPairs(
+      [
+        ["config", file ?? "(none)"],
+        ["data", dataDir],
+        ["store", storePath],
+      ],
+      context.style,
+    ),
+  );
 }

@@ -7,8 +7,14 @@ import { paintState } from "../render/style.ts";
 import { noteMore } from "./workflows.ts";
 
 type ListValues = {
-  limit: string | null; cursor: string | null; workflow: string | null; state: string[]; trigger: string | null;
-  since: string | null; until: string | null; label: string | null;
+  limit: string | null;
+  cursor: string | null;
+  workflow: string | null;
+  state: string[];
+  trigger: string | null;
+  since: string | null;
+  until: string | null;
+  label: string | null;
 };
 
 export async function listExecutions(context: CliContext, values: ListValues): Promise<void> {
@@ -41,17 +47,21 @@ export async function listExecutions(context: CliContext, values: ListValues): P
 }
 
 function parseStates(texts: readonly string[]): string[] {
-  return texts.flatMap((text) => text.split(",")).map((text) => {
-    const state = text.trim().toUpperCase();
-    if (!(executionStates as readonly string[]).includes(state))
-      throw fail("USAGE", `Cannot use --state "${text}": not one of ${executionStates.join(", ")}`);
-    return state;
-  });
+  return texts
+    .flatMap((text) => text.split(","))
+    .map((text) => {
+      const state = text.trim().toUpperCase();
+      if (!(executionStates as readonly string[]).includes(state))
+        throw fail("USAGE", `Cannot use --state "${text}": not one of ${executionStates.join(", ")}`);
+      return state;
+    });
 }
 
 export async function cancelExecution(context: CliContext, { id }: { id: string }): Promise<void> {
   const { facade } = await context.connect();
   const { already, started } = await facade.cancelExecution(id);
   if (context.common.json) return context.printJson(started);
-  context.note(already ? `Execution ${started.executionId} was cancelled already.` : `Cancelling ${started.executionId}; it is ${started.state} now.`);
+  context.note(
+    already ? `Execution ${started.executionId} was cancelled already.` : `Cancelling ${started.executionId}; it is ${started.state} now.`,
+  );
 }

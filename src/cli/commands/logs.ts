@@ -11,8 +11,15 @@ import { signalExits } from "../signals.ts";
 import { noteMore } from "./workflows.ts";
 
 type LogValues = {
-  id: string; limit: string | null; cursor: string | null; task: string | null; level: string | null; source: string[];
-  since: string | null; search: string | null; follow: boolean;
+  id: string;
+  limit: string | null;
+  cursor: string | null;
+  task: string | null;
+  level: string | null;
+  source: string[];
+  since: string | null;
+  search: string | null;
+  follow: boolean;
 };
 
 export async function showLogs(context: CliContext, values: LogValues): Promise<number> {
@@ -26,7 +33,8 @@ export async function showLogs(context: CliContext, values: LogValues): Promise<
     ...(values.search === null ? {} : { search: values.search }),
   };
   const page = parsePage(values);
-  if (values.follow && (page.limit !== undefined || page.cursor !== undefined)) throw fail("USAGE", "Cannot follow a page: leave --limit and --cursor out");
+  if (values.follow && (page.limit !== undefined || page.cursor !== undefined))
+    throw fail("USAGE", "Cannot follow a page: leave --limit and --cursor out");
   const { facade } = await context.connect();
   if (values.follow) return await followLogs(context, facade, filter);
   await printPage(context, facade, { ...filter, ...page });
@@ -34,10 +42,13 @@ export async function showLogs(context: CliContext, values: LogValues): Promise<
 }
 
 function parseSources(texts: readonly string[]): string[] {
-  return texts.flatMap((text) => text.split(",")).map((source) => {
-    if (!(logSources as readonly string[]).includes(source)) throw fail("USAGE", `Cannot use --source "${source}": not one of ${logSources.join(", ")}`);
-    return source;
-  });
+  return texts
+    .flatMap((text) => text.split(","))
+    .map((source) => {
+      if (!(logSources as readonly string[]).includes(source))
+        throw fail("USAGE", `Cannot use --source "${source}": not one of ${logSources.join(", ")}`);
+      return source;
+    });
 }
 
 async function printPage(context: CliContext, facade: Facade, query: LogQuery): Promise<void> {

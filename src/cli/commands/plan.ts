@@ -13,7 +13,8 @@ export async function planFile(context: CliContext, values: { file: string; inpu
   const { inputs, diagnostics } = checkGivenInputs(definition, given);
   // Without any inputs the plan shows what is open; with some, they must fit.
   const isOpen = diagnostics.length > 0 && Object.keys(given.texts).length + Object.keys(given.values).length === 0;
-  if (diagnostics.length > 0 && !isOpen) throw fail("INPUT_INVALID", `Cannot plan "${definition.id}": the inputs do not fit`, { details: { diagnostics } });
+  if (diagnostics.length > 0 && !isOpen)
+    throw fail("INPUT_INVALID", `Cannot plan "${definition.id}": the inputs do not fit`, { details: { diagnostics } });
   const plan = planWorkflow(definition, isOpen ? null : inputs, context.io.now());
   if (isOpen) for (const found of diagnostics) context.note(visible(`${found.path}: ${found.message}`));
   if (context.common.json) return context.printJson(plan);

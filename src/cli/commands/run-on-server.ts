@@ -30,7 +30,11 @@ export async function runOnServer(context: CliContext, run: ServerRun): Promise<
 }
 
 // The routes know no revision that is not current, so a file becomes the current one there; stderr says so.
-async function applySource(context: CliContext, facade: Facade, { source, knowsFolders }: { source: SourceFile; knowsFolders: boolean }): Promise<string> {
+async function applySource(
+  context: CliContext,
+  facade: Facade,
+  { source, knowsFolders }: { source: SourceFile; knowsFolders: boolean },
+): Promise<string> {
   const { id } = requireDefinition(context, source, "run");
   const present = await findWorkflow(facade, id);
   // From another folder the same text means other files.

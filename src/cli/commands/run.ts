@@ -12,8 +12,18 @@ import { watchSignals } from "../signals.ts";
 import { namesFile, readSource, type SourceFile } from "../source-file.ts";
 
 export type RunValues = {
-  target: string; input: string[]; inputs: string | null; wait: boolean; timeout: string | null; keepWorkspace: boolean;
-  allowNet: string[]; allowRead: string[]; allowWrite: string[]; allowEnv: string[]; allowAll: boolean; learn: boolean | string;
+  target: string;
+  input: string[];
+  inputs: string | null;
+  wait: boolean;
+  timeout: string | null;
+  keepWorkspace: boolean;
+  allowNet: string[];
+  allowRead: string[];
+  allowWrite: string[];
+  allowEnv: string[];
+  allowAll: boolean;
+  learn: boolean | string;
 };
 
 export async function runWorkflow(context: CliContext, values: RunValues): Promise<number> {

@@ -2,7 +2,15 @@
 import { fail } from "../../base/index.ts";
 import { ConfigSchema } from "../../config/index.ts";
 import {
-  CreatedKeySchema, ExecutionListSchema, ExecutionSchema, KeyListSchema, LogPageSchema, StatusSchema, TraceEventSchema, ValidationSchema, WorkflowListSchema,
+  CreatedKeySchema,
+  ExecutionListSchema,
+  ExecutionSchema,
+  KeyListSchema,
+  LogPageSchema,
+  StatusSchema,
+  TraceEventSchema,
+  ValidationSchema,
+  WorkflowListSchema,
   WorkflowSchema,
 } from "../../model/index.ts";
 import { workflowJsonSchema } from "../../workflow/index.ts";
@@ -27,7 +35,10 @@ const schemas: Record<string, { about: string; read: () => object }> = {
 export async function printSchema(context: CliContext, { name, list }: { name: string | null; list: boolean }): Promise<void> {
   if (list || name === null) {
     if (context.common.json) return context.printJson({ schemas: Object.entries(schemas).map(([id, { about }]) => ({ name: id, about })) });
-    return context.printTable(Object.entries(schemas), [{ title: "NAME", value: ([id]) => id }, { title: "OF", value: ([, { about }]) => about }]);
+    return context.printTable(Object.entries(schemas), [
+      { title: "NAME", value: ([id]) => id },
+      { title: "OF", value: ([, { about }]) => about },
+    ]);
   }
   const found = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
   if (found === undefined) {

@@ -47,6 +47,17 @@ export async function showServerStatus(context: CliContext): Promise<void> {
   const pid = record !== null && record.url === server.url ? record.pid : null;
   const status = { running: true, pid, url: server.url, version: health.version, uptimeMs: health.uptimeMs };
   if (context.common.json) return context.printJson(status);
-  const pairs = [["running", "yes"], ["url", status.url], ["pid", String(pid)], ["version", status.version], ["up", renderDuration(status.uptimeMs)]] as const;
-  context.print(renderPairs(pairs.filter(([name]) => name !== "pid" || pid !== null), context.style));
+  const pairs = [
+    ["running", "yes"],
+    ["url", status.url],
+    ["pid", String(pid)],
+    ["version", status.version],
+    ["up", renderDuration(status.uptimeMs)],
+  ] as const;
+  context.print(
+    renderPairs(
+      pairs.filter(([name]) => name !== "pid" || pid !== null),
+      context.style,
+    ),
+  );
 }

@@ -8,7 +8,10 @@ import { noteMore } from "./workflows.ts";
 
 const pageMax = 500;
 
-export async function listTraces(context: CliContext, values: { limit: string | null; cursor: string | null; subject: string | null }): Promise<void> {
+export async function listTraces(
+  context: CliContext,
+  values: { limit: string | null; cursor: string | null; subject: string | null },
+): Promise<void> {
   const subject = parseChoice("--subject", values.subject, subjects);
   const query = { ...parsePage(values), ...(subject === null ? {} : { subject }) };
   const { facade } = await context.connect();
@@ -65,7 +68,11 @@ async function readNewest(facade: Facade, filter: EventFilter, limit: number): P
   const { traces } = await facade.listTraces({ limit: Math.min(limit, pageMax) });
   const lines: string[] = [];
   for (const trace of traces) lines.push(...(await readTrace(facade, { traceId: trace.trace_id, filter })).slice(-limit));
-  return lines.map((line) => ({ line, seq: seqOf(line) })).toSorted((a, b) => a.seq - b.seq).slice(-limit).map(({ line }) => line);
+  return lines
+    .map((line) => ({ line, seq: seqOf(line) }))
+    .toSorted((a, b) => a.seq - b.seq)
+    .slice(-limit)
+    .map(({ line }) => line);
 }
 
 type FollowValues = { traceId: string | null; filter: EventFilter; limit: number | undefined };

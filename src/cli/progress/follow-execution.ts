@@ -46,10 +46,21 @@ async function followLogs({ facade, executionId, view, signal }: FollowRequest):
 const itemName = (task: string, index: number | null) => (index === null ? task : `${task}[${index}]`);
 
 const taskStatesByEvent: Record<string, string> = {
-  started: "RUNNING", succeeded: "SUCCESS", failed: "FAILED", skipped: "SKIPPED", cancelled: "CANCELLED", waiting: "WAITING", lost: "PENDING",
+  started: "RUNNING",
+  succeeded: "SUCCESS",
+  failed: "FAILED",
+  skipped: "SKIPPED",
+  cancelled: "CANCELLED",
+  waiting: "WAITING",
+  lost: "PENDING",
 };
 const executionStatesByEvent: Record<string, string> = {
-  started: "RUNNING", resumed: "RUNNING", waiting: "WAITING", succeeded: "SUCCESS", failed: "FAILED", cancelled: "CANCELLED",
+  started: "RUNNING",
+  resumed: "RUNNING",
+  waiting: "WAITING",
+  succeeded: "SUCCESS",
+  failed: "FAILED",
+  cancelled: "CANCELLED",
 };
 
 /** What an event of an execution's trace means for who watches it; null for events that change no state. */

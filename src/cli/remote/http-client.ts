@@ -71,7 +71,8 @@ const keyHint = "Give a key with --api-key or AUTOKESTRA_API_KEY.";
 async function refusal(server: RemoteServer, response: Response): Promise<CodedError> {
   const text = await response.text();
   const body = envelopeOf(text);
-  if (body !== null) return fromErrorBody(body.code === "UNAUTHORIZED" && server.key === null ? { ...body, hint: server.keyProblem ?? keyHint } : body);
+  if (body !== null)
+    return fromErrorBody(body.code === "UNAUTHORIZED" && server.key === null ? { ...body, hint: server.keyProblem ?? keyHint } : body);
   // Not ours: something stands between, or another program listens there.
   const code = response.status === 401 ? "UNAUTHORIZED" : "SERVER_UNREACHABLE";
   return fail(code, `Cannot use the server at ${server.url}: it answered ${response.status} without an error of ours`);

@@ -1,7 +1,16 @@
 // The facade over HTTP: each verb is a line that says method, path, query and body (http-api.md). Streams resume by themselves.
 import { isObject, toIso } from "../../base/index.ts";
 import type {
-  ApplyRequest, EventPage, EventQuery, EventStreamQuery, ExecutionQuery, Facade, LogQuery, LogStreamQuery, StartAnswer, StartRequest,
+  ApplyRequest,
+  EventPage,
+  EventQuery,
+  EventStreamQuery,
+  ExecutionQuery,
+  Facade,
+  LogQuery,
+  LogStreamQuery,
+  StartAnswer,
+  StartRequest,
 } from "../../app/index.ts";
 import type { Applied, Execution, LogItem, Started } from "../../model/index.ts";
 import { type Call, readJson, type RemoteServer, route, send } from "./http-client.ts";
@@ -93,7 +102,11 @@ async function listRemoteEvents(server: RemoteServer, { traceId, sinceSequence, 
   return { traceId: page.trace_id, events: rawArrayItems(text, "events"), totalCount: page.total_count, hasMore: page.has_more };
 }
 
-async function* streamRemoteEvents(server: RemoteServer, query: EventStreamQuery, signal: AbortSignal): AsyncGenerator<{ seq: number; text: string }> {
+async function* streamRemoteEvents(
+  server: RemoteServer,
+  query: EventStreamQuery,
+  signal: AbortSignal,
+): AsyncGenerator<{ seq: number; text: string }> {
   const { traceId, severity, eventType, sinceSeq, sinceSequence } = query;
   const path = traceId === null ? "/v1/traces/stream" : route`/v1/traces/${traceId}/stream`;
   const call: Call = { method: "GET", path, query: { severity, event_type: eventType, since_seq: sinceSeq, since_sequence: sinceSequence } };

@@ -20,7 +20,13 @@ export async function loadStyle(colored: boolean): Promise<Style> {
 }
 
 const stateColors: Record<string, keyof Style> = {
-  SUCCESS: "green", FAILED: "red", CANCELLED: "yellow", RUNNING: "cyan", WAITING: "blue", PENDING: "dim", SKIPPED: "dim",
+  SUCCESS: "green",
+  FAILED: "red",
+  CANCELLED: "yellow",
+  RUNNING: "cyan",
+  WAITING: "blue",
+  PENDING: "dim",
+  SKIPPED: "dim",
 };
 
 /** A state in its colour. */

@@ -56,10 +56,20 @@ function programArgs(): string[] {
 }
 
 function startArgs({ common }: CliContext, { host, port }: StartFlags): string[] {
-  const valued: [string, string | null][] = [["--config", common.config], ["--data", common.data], ["--host", host], ["--port", port]];
-  const switches: [string, boolean][] = [["--json", common.json], ["--verbose", common.verbose]];
+  const valued: [string, string | null][] = [
+    ["--config", common.config],
+    ["--data", common.data],
+    ["--host", host],
+    ["--port", port],
+  ];
+  const switches: [string, boolean][] = [
+    ["--json", common.json],
+    ["--verbose", common.verbose],
+  ];
   return [
-    "server", "start", "--no-color",
+    "server",
+    "start",
+    "--no-color",
     ...valued.flatMap(([name, value]) => (value === null ? [] : [`${name}=${value}`])),
     ...switches.flatMap(([name, given]) => (given ? [name] : [])),
   ];

@@ -11,7 +11,10 @@ export const authorSpecs = [
     about: "Check workflow files and show every finding with its place",
     args: { files: some("FILE") },
     options: { format: text("--format", "text|json|sarif", "How to show the findings (text)") },
-    examples: [["Check a file", "validate nightly.yaml"], ["For a code scanner", "validate workflows/*.yaml --format sarif"]],
+    examples: [
+      ["Check a file", "validate nightly.yaml"],
+      ["For a code scanner", "validate workflows/*.yaml --format sarif"],
+    ],
     load: async () => (await import("../commands/validate.ts")).validateFiles,
   }),
   command({
@@ -32,7 +35,10 @@ export const authorSpecs = [
       format: text("--format", "ascii|mermaid|dot|svg", "What to draw (ascii)"),
       output: text("-o,--output", "FILE", "Write to a file instead of stdout"),
     },
-    examples: [["In the terminal", "graph hello.yaml"], ["As a picture", "graph hello.yaml --format svg -o hello.svg"]],
+    examples: [
+      ["In the terminal", "graph hello.yaml"],
+      ["As a picture", "graph hello.yaml --format svg -o hello.svg"],
+    ],
     load: async () => (await import("../commands/graph.ts")).drawGraph,
   }),
   command({
@@ -41,7 +47,10 @@ export const authorSpecs = [
     about: "Print a JSON Schema, for editors and checks",
     args: { name: optional("NAME") },
     options: { list: flag("--list", "List the names") },
-    examples: [["The workflow language", "schema workflow"], ["What there is", "schema --list"]],
+    examples: [
+      ["The workflow language", "schema workflow"],
+      ["What there is", "schema --list"],
+    ],
     load: async () => (await import("../commands/schema.ts")).printSchema,
   }),
   command({
@@ -49,8 +58,15 @@ export const authorSpecs = [
     group,
     about: "Print a workflow file in its standard form",
     args: { files: some("FILE") },
-    options: { check: flag("--check", "Change nothing; exit 1 if a file is not in that form"), write: flag("-w,--write", "Write the form into the file") },
-    examples: [["See the form", "fmt hello.yaml"], ["Change the file", "fmt hello.yaml --write"], ["In CI", "fmt workflows/*.yaml --check"]],
+    options: {
+      check: flag("--check", "Change nothing; exit 1 if a file is not in that form"),
+      write: flag("-w,--write", "Write the form into the file"),
+    },
+    examples: [
+      ["See the form", "fmt hello.yaml"],
+      ["Change the file", "fmt hello.yaml --write"],
+      ["In CI", "fmt workflows/*.yaml --check"],
+    ],
     load: async () => (await import("../commands/fmt.ts")).formatFiles,
   }),
   later(group, "import", "Turn a Dagu, GitHub Actions or cron file into a workflow"),
@@ -60,7 +76,7 @@ export const authorSpecs = [
     about: "Print the completion script of a shell",
     args: { shell: one("bash|zsh|fish") },
     examples: [
-      ["For bash, in ~/.bashrc", 'completion bash > ~/.local/share/bash-completion/completions/workflow'],
+      ["For bash, in ~/.bashrc", "completion bash > ~/.local/share/bash-completion/completions/workflow"],
       ["For fish", "completion fish > ~/.config/fish/completions/workflow.fish"],
     ],
     load: async () => (await import("../commands/completion.ts")).printCompletion,
@@ -69,7 +85,10 @@ export const authorSpecs = [
     path: "config show",
     group: "This program",
     about: "Show every configuration value and who set it",
-    examples: [["All values", "config show"], ["For programs", "config show --json"]],
+    examples: [
+      ["All values", "config show"],
+      ["For programs", "config show --json"],
+    ],
     load: async () => (await import("../commands/config.ts")).showConfig,
   }),
   command({

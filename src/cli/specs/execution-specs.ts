@@ -18,7 +18,10 @@ export const executionSpecs = [
       until: text("--until", "TIME", "Only until this time"),
       label: text("--label", "K=V", "Only with this label"),
     },
-    examples: [["The newest", "execution list"], ["What failed today", "execution list --state FAILED --since 24h"]],
+    examples: [
+      ["The newest", "execution list"],
+      ["What failed today", "execution list --state FAILED --since 24h"],
+    ],
     load: async () => (await import("../commands/executions.ts")).listExecutions,
   }),
   command({

@@ -65,13 +65,17 @@ export const recordSpecs = [
     path: "trace verify",
     group: trace,
     about: "Prove that the record is what was written",
-    details: "Checks the chain, the order and the guards of the store on this machine; with --state also folds every event again and compares the tables.",
+    details:
+      "Checks the chain, the order and the guards of the store on this machine; with --state also folds every event again and compares the tables.",
     options: {
       traceId: text("--trace-id", "T", "One trace"),
       all: flag("--all", "Every trace (so by default)"),
       state: flag("--state", "Also compare the tables and blobs"),
     },
-    examples: [["Everything", "trace verify --all --state"], ["One execution", "trace verify --trace-id 0198c0de-0000-7000-8000-000000000000"]],
+    examples: [
+      ["Everything", "trace verify --all --state"],
+      ["One execution", "trace verify --trace-id 0198c0de-0000-7000-8000-000000000000"],
+    ],
     load: async () => (await import("../commands/trace-verify.ts")).verifyTrace,
   }),
   later(trace, "trace export", "Write events and a proof of them to files"),

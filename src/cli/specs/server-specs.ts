@@ -32,7 +32,10 @@ export const serverSpecs = [
     path: "server status",
     group,
     about: "Show whether a server runs on this data folder, and where",
-    examples: [["For people", "server status"], ["For programs", "server status --json"]],
+    examples: [
+      ["For people", "server status"],
+      ["For programs", "server status --json"],
+    ],
     load: async () => (await import("../commands/server-control.ts")).showServerStatus,
   }),
   later(group, "server logs", "Show the log of a detached server"),

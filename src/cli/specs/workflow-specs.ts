@@ -10,7 +10,8 @@ export const workflowSpecs = [
     aliases: ["workflow apply"],
     group,
     about: "Store workflow files as the current revisions",
-    details: "A folder stands for the workflows in it: *.yaml, *.yml and *.json with an id and tasks. Nothing is written if one of the files has errors.",
+    details:
+      "A folder stands for the workflows in it: *.yaml, *.yml and *.json with an id and tasks. Nothing is written if one of the files has errors.",
     args: { paths: some("PATH") },
     options: {
       disable: flag("--disable", "Leave the workflows disabled"),
@@ -34,7 +35,10 @@ export const workflowSpecs = [
       enabled: text("--enabled", "true|false", "Only enabled or only disabled ones"),
       label: text("--label", "K=V", "Only those with this label"),
     },
-    examples: [["All of them", "list"], ["As JSON", "list --json"]],
+    examples: [
+      ["All of them", "list"],
+      ["As JSON", "list --json"],
+    ],
     load: async () => (await import("../commands/workflows.ts")).listWorkflows,
   }),
   command({
@@ -91,7 +95,10 @@ export const workflowSpecs = [
     details: "Without numbers: the current revision with the one before it. With one number: that revision with the current one.",
     args: { id: one("ID"), a: optional("A"), b: optional("B") },
     options: { context: text("--context", "N", "Unchanged lines around each change (3)") },
-    examples: [["What the last apply changed", "diff nightly-report"], ["Two revisions", "diff nightly-report 1 3"]],
+    examples: [
+      ["What the last apply changed", "diff nightly-report"],
+      ["Two revisions", "diff nightly-report 1 3"],
+    ],
     load: async () => (await import("../commands/diff.ts")).diffRevisions,
   }),
   command({

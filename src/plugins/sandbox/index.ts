@@ -5,5 +5,5 @@ export { parseReport, reportBytes } from "./plan-format.ts";
 export type { LaunchReport, Step } from "./plan-format.ts";
 export { compilePlan } from "./plan.ts";
 export type { LaunchSpec, Plan } from "./plan.ts";
-export { defaultPath, resolveProgram } from "./program.ts";
+export { resolveProgram } from "./program.ts";
 export type { LinuxArch } from "./syscalls.ts";

@@ -41,7 +41,7 @@ export function startDraft(): PlanDraft {
 }
 
 /** Appends bytes to the blob on an 8-byte boundary and returns the argument that points to them. */
-export function addBytes(draft: PlanDraft, bytes: Uint8Array): { blob: number } {
+function addBytes(draft: PlanDraft, bytes: Uint8Array): { blob: number } {
   const offset = draft.blobBytes;
   const padded = (bytes.length + 7) & ~7;
   const chunk = padded === bytes.length ? bytes : new Uint8Array(padded);

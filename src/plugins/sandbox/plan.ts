@@ -28,7 +28,7 @@ const openat = { AT_FDCWD: -100, O_CLOEXEC: 0o2000000 } as const;
 const descriptorMax = 0xffffffff;
 /** Slots of results that later steps use. */
 const slots = { supervisor: 0, parent: 1, proc: 2 } as const;
-export const planDescriptor = 4;
+const planDescriptor = 4;
 
 /** Compiles the plan for one task. */
 export function compilePlan(spec: LaunchSpec): Plan {

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 
 /** Searched when the task has no PATH. */
-export const defaultPath = "/usr/local/bin:/usr/bin:/bin";
+const defaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 /** The file of a program. A name with a slash is a path already. A name that is nowhere stands for a file in the last
  * folder of PATH, whose absence the launcher then reports like any other failed start. */

@@ -30,9 +30,13 @@ export async function readBody(form: BodyForm, request: Request): Promise<unknow
 
 function checkMediaType(form: BodyForm, headers: Headers): void {
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").split(";").map((part) => part.trim().toLowerCase());
-  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll('"', "");
+  const charset = parameters
+    .find((parameter) => parameter.startsWith("charset="))
+    ?.slice(8)
+    .replaceAll('"', "");
   const details = { accepted: form.types };
-  if (!form.types.includes(type)) throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: "${type}" is not ${form.types.join(" or ")}`, { details });
+  if (!form.types.includes(type))
+    throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: "${type}" is not ${form.types.join(" or ")}`, { details });
   if (charset !== undefined && charset !== "utf-8" && charset !== "utf8" && charset !== "us-ascii")
     throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: its charset "${charset}" is not utf-8`, { details });
   const coding = headers.get("content-encoding");

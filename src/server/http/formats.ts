@@ -22,7 +22,11 @@ export const Offset = Type.Integer({ minimum: 0, description: "Skip so many." })
 export const Time = (description: string) => Type.String({ format: "date-time", description });
 export const Text = (description: string) => Type.String({ minLength: 1, maxLength: 1000, description });
 export const paging = { limit: Type.Optional(Limit), cursor: Type.Optional(Cursor) };
-export const Wait = Type.String({ format: "wait", "x-expects": "a duration of at most 60s", description: "Answer when it has ended, or after so long." });
+export const Wait = Type.String({
+  format: "wait",
+  "x-expects": "a duration of at most 60s",
+  description: "Answer when it has ended, or after so long.",
+});
 export const AbsolutePath = (description: string) => Type.String({ format: "absolute-path", "x-expects": "an absolute path", description });
 export const Levels = Type.String({
   format: "log-levels",

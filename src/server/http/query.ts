@@ -53,7 +53,8 @@ function typed(schema: TSchema, text: string): unknown {
 function refusal(problems: SchemaProblem[]): Error {
   const [first] = problems;
   const parameter = first?.at[0] ?? "";
-  const message = first === undefined ? "it does not fit" : first.code === "UNKNOWN_KEY" ? `there is no parameter "${parameter}" here` : first.message;
+  const message =
+    first === undefined ? "it does not fit" : first.code === "UNKNOWN_KEY" ? `there is no parameter "${parameter}" here` : first.message;
   const details = { parameter, problems: problems.map(({ at, message }) => ({ parameter: at[0] ?? "", message })) };
   return fail("BAD_REQUEST", `Cannot read the query: ${message}`, { details, ...(first?.hint === undefined ? {} : { hint: first.hint }) });
 }

@@ -39,7 +39,9 @@ export function openApiDocument(routes: readonly Route[]): Json {
     paths,
     components: {
       schemas,
-      responses: { Error: { description: "A refusal.", content: { "application/json": { schema: { $ref: "#/components/schemas/ErrorEnvelope" } } } } },
+      responses: {
+        Error: { description: "A refusal.", content: { "application/json": { schema: { $ref: "#/components/schemas/ErrorEnvelope" } } } },
+      },
       securitySchemes: { bearer: { type: "http", scheme: "bearer" }, apiKey: { type: "apiKey", in: "header", name: "X-API-Key" } },
     },
     security: [{ bearer: [] }, { apiKey: [] }],
@@ -78,7 +80,8 @@ function parameters(route: Route, used: Map<string, TSchema>): Json[] {
     return schema["type"] === "array" ? Object.assign(out, { style: "form", explode: false }) : out;
   });
   const headers: Json[] = [];
-  if (route.idempotent) headers.push({ name: "Idempotency-Key", in: "header", required: false, schema: { type: "string", minLength: 1, maxLength: 255 } });
+  if (route.idempotent)
+    headers.push({ name: "Idempotency-Key", in: "header", required: false, schema: { type: "string", minLength: 1, maxLength: 255 } });
   if (route.resumable) headers.push({ name: "Last-Event-ID", in: "header", required: false, schema: { type: "integer", minimum: 0 } });
   return [...path, ...query, ...headers];
 }

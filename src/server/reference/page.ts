@@ -13,7 +13,13 @@ td,th{text-align:left;vertical-align:top;padding:.15rem .8rem .15rem 0;font-weig
 /** The page with the content security policy that lets its own style through and nothing else. */
 export function referencePage(routes: readonly Route[]): { html: string; policy: string } {
   const tags = [...new Set(routes.map(({ tag }) => tag))];
-  const sections = tags.map((tag) => `<h2 id="${tag}">${escape(tag)}</h2>${routes.filter((route) => route.tag === tag).map(article).join("")}`);
+  const sections = tags.map(
+    (tag) =>
+      `<h2 id="${tag}">${escape(tag)}</h2>${routes
+        .filter((route) => route.tag === tag)
+        .map(article)
+        .join("")}`,
+  );
   const links = tags.map((tag) => `<a href="#${tag}">${escape(tag)}</a>`).join(" · ");
   const html =
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Autokestra API</title>` +
@@ -39,7 +45,10 @@ function article(route: Route): string {
 
 function bodyRows({ body }: Route): string[] {
   if (body === null) return [];
-  const types = row("body", `${body.types.map((type) => `<code>${escape(type)}</code>`).join(", ")}${body.optional === true ? ", may be left out" : ""}`);
+  const types = row(
+    "body",
+    `${body.types.map((type) => `<code>${escape(type)}</code>`).join(", ")}${body.optional === true ? ", may be left out" : ""}`,
+  );
   const members = (body.schema["properties"] ?? {}) as Record<string, TSchema>;
   return [types, ...Object.entries(members).map(([name, schema]) => row("", member(name, schema)))];
 }

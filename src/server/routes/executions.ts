@@ -3,7 +3,14 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { LogStreamQuery } from "../../app/index.ts";
 import { type JsonObject, parseDuration, parseTime } from "../../base/index.ts";
 import {
-  ExecutionListSchema, ExecutionSchema, executionStates, LogPageSchema, logSources, StartedSchema, TaskRunListSchema, taskStates,
+  ExecutionListSchema,
+  ExecutionSchema,
+  executionStates,
+  LogPageSchema,
+  logSources,
+  StartedSchema,
+  TaskRunListSchema,
+  taskStates,
 } from "../../model/index.ts";
 import { jsonAnswer, streamAnswer } from "../http/answer.ts";
 import { requireScope } from "../http/authenticate.ts";
@@ -43,7 +50,9 @@ const ListQuery = Type.Object(
 const InspectQuery = Type.Object(
   {
     include: Type.Optional(
-      Type.Array(oneOf(["inputs", "timeline", "trace"]), { description: "Further parts, separated by commas; trace needs the scope trace:read too." }),
+      Type.Array(oneOf(["inputs", "timeline", "trace"]), {
+        description: "Further parts, separated by commas; trace needs the scope trace:read too.",
+      }),
     ),
   },
   strict,
@@ -60,7 +69,10 @@ const logFilter = {
   search: Type.Optional(Text("Literal text in the message.")),
 };
 const LogQuerySchema = Type.Object({ ...logFilter, order: Type.Optional(oneOf(["asc", "desc"])), offset: Type.Optional(Offset), ...paging }, strict);
-const LogStreamSchema = Type.Object({ ...logFilter, sinceId: Type.Optional(Type.Integer({ minimum: 0, description: "Only after this id." })) }, strict);
+const LogStreamSchema = Type.Object(
+  { ...logFilter, sinceId: Type.Optional(Type.Integer({ minimum: 0, description: "Only after this id." })) },
+  strict,
+);
 
 type StartCall = Call<"id", Static<typeof StartQuery>, Static<typeof StartBody>>;
 

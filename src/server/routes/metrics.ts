@@ -42,5 +42,7 @@ function renderMetric({ name, type, help, samples }: Metric): string {
 
 function renderLabels(labels: Record<string, string>): string {
   const escape = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-  return `{${Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`).join(",")}}`;
+  return `{${Object.entries(labels)
+    .map(([name, value]) => `${name}="${escape(value)}"`)
+    .join(",")}}`;
 }

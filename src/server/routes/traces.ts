@@ -65,7 +65,9 @@ function wantsLines(request: Request): boolean {
 
 const lines = (texts: readonly string[]): Answer => textAnswer(texts.map((text) => `${text}\n`).join(""), { type: ndjson });
 
-const streamForm = { 200: { means: "One TRACE event per event; its id is the store-wide number.", schema: Type.String(), types: ["text/event-stream"] } };
+const streamForm = {
+  200: { means: "One TRACE event per event; its id is the store-wide number.", schema: Type.String(), types: ["text/event-stream"] },
+};
 
 export const traceRoutes: readonly Route[] = [
   route({

@@ -1,8 +1,6 @@
 // Workflows: list, show, revisions, apply, enable, delete, check.
 import { Type } from "@sinclair/typebox";
-import {
-  AppliedSchema, RevisionDetailSchema, RevisionListSchema, ValidationSchema, WorkflowListSchema, WorkflowSchema,
-} from "../../model/index.ts";
+import { AppliedSchema, RevisionDetailSchema, RevisionListSchema, ValidationSchema, WorkflowListSchema, WorkflowSchema } from "../../model/index.ts";
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import { AbsolutePath, paging, Text } from "../http/formats.ts";
 import { type BodyForm, route, type Route } from "../route.ts";

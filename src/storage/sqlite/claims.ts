@@ -31,15 +31,15 @@ export function takeClaim(db: Connection, wish: { resource: string; owner: strin
 export function extendClaims(db: Connection, fences: readonly ClaimFence[], expiresAt: number): string[] {
   if (fences.length === 0) return [];
   return db.atomically(() =>
-    fences
-      .filter((fence) => db.run(extendClaim, expiresAt, fence.resource, fence.owner, fence.version) !== 1)
-      .map((fence) => fence.resource),
+    fences.filter((fence) => db.run(extendClaim, expiresAt, fence.resource, fence.owner, fence.version) !== 1).map((fence) => fence.resource),
   );
 }
 
 export function findClaims(db: Connection, resources: readonly string[]): Claim[] {
   const rows = resources.map((resource) => db.get<ClaimRow>("select * from claims where resource = ?", resource));
-  return rows.filter((row) => row !== null).map((row) => ({ resource: row.resource, owner: row.owner, version: row.version, expiresAt: row.expires_at }));
+  return rows
+    .filter((row) => row !== null)
+    .map((row) => ({ resource: row.resource, owner: row.owner, version: row.version, expiresAt: row.expires_at }));
 }
 
 /** Inside the caller's transaction. A newer version of the same owner stays. */

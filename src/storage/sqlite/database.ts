@@ -27,7 +27,11 @@ function isBusy(cause: unknown): boolean {
 
 function settingsOf(durability: "full" | "normal"): string[] {
   return [
-    `synchronous = ${durability}`, "foreign_keys = on", "trusted_schema = off", "wal_autocheckpoint = 2000", "cache_size = -16000",
+    `synchronous = ${durability}`,
+    "foreign_keys = on",
+    "trusted_schema = off",
+    "wal_autocheckpoint = 2000",
+    "cache_size = -16000",
     // What a statement needs to take itself back would else go through a temporary file.
     "temp_store = memory",
   ];
@@ -120,6 +124,8 @@ export function storeError(what: string, cause: unknown) {
   const text = cause instanceof Error ? cause.message : String(cause);
   return fail("STORE_UNAVAILABLE", `${what}: ${text}`, {
     cause,
-    hint: isBusy(cause) ? "Another process holds the store for long; try again." : "Check the path, the free disk space and the file's owner and mode.",
+    hint: isBusy(cause)
+      ? "Another process holds the store for long; try again."
+      : "Check the path, the free disk space and the file's owner and mode.",
   });
 }

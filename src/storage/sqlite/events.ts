@@ -7,7 +7,15 @@ import { idBytes } from "./ledger.ts";
 import { migrations } from "./migrate.ts";
 
 type EventRow = {
-  seq: number; trace_id: string; sequence: number; event_id: Uint8Array; type: string; severity: number; time: number; hash: Uint8Array; body: string;
+  seq: number;
+  trace_id: string;
+  sequence: number;
+  event_id: Uint8Array;
+  type: string;
+  severity: number;
+  time: number;
+  hash: Uint8Array;
+  body: string;
 };
 const eventColumns =
   "select e.seq, t.trace_id, e.sequence, e.event_id, y.name as type, e.severity, e.time, e.hash, e.body" +
@@ -15,8 +23,15 @@ const eventColumns =
 
 function toStored(row: EventRow): StoredEvent {
   return {
-    seq: row.seq, eventId: toUuid(row.event_id), traceId: row.trace_id, sequence: row.sequence, type: row.type,
-    severity: severities[row.severity] ?? "error", time: row.time, hash: toHex(row.hash), body: row.body,
+    seq: row.seq,
+    eventId: toUuid(row.event_id),
+    traceId: row.trace_id,
+    sequence: row.sequence,
+    type: row.type,
+    severity: severities[row.severity] ?? "error",
+    time: row.time,
+    hash: toHex(row.hash),
+    body: row.body,
   };
 }
 
@@ -70,8 +85,13 @@ type HeadRow = { ordinal: number; trace_id: string; subject: Subject; subject_id
 
 function toHead(row: HeadRow): TraceHead {
   return {
-    ordinal: row.ordinal, traceId: row.trace_id, subject: row.subject, subjectId: row.subject_id, events: row.events,
-    lastHash: toHex(row.last_hash), lastTime: row.last_time,
+    ordinal: row.ordinal,
+    traceId: row.trace_id,
+    subject: row.subject,
+    subjectId: row.subject_id,
+    events: row.events,
+    lastHash: toHex(row.last_hash),
+    lastTime: row.last_time,
   };
 }
 
@@ -85,7 +105,12 @@ export function selectTraces(db: Connection, selection: { subject?: Subject; bef
   const rows =
     selection.subject === undefined
       ? db.all<HeadRow>("select * from traces where ordinal < ? order by ordinal desc limit ?", before, selection.limit)
-      : db.all<HeadRow>("select * from traces where subject = ? and ordinal < ? order by ordinal desc limit ?", selection.subject, before, selection.limit);
+      : db.all<HeadRow>(
+          "select * from traces where subject = ? and ordinal < ? order by ordinal desc limit ?",
+          selection.subject,
+          before,
+          selection.limit,
+        );
   return rows.map(toHead);
 }
 

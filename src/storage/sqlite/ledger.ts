@@ -120,7 +120,8 @@ function write(writer: Writer, request: CommitRequest): CommitOutcome {
   const { db } = writer;
   const claim = checkClaims(db, request);
   for (const [traceId, sequence] of request.expected ?? [])
-    if ((findHead(writer, traceId)?.events ?? 0) !== sequence) throw fail("CLAIM_LOST", `Cannot write to trace "${traceId}": another writer was first`);
+    if ((findHead(writer, traceId)?.events ?? 0) !== sequence)
+      throw fail("CLAIM_LOST", `Cannot write to trace "${traceId}": another writer was first`);
   for (const blob of request.blobs ?? []) putBlobRow(db, writer.blobs, blob);
   const touched: Head[] = [];
   const events = request.events.map((draft) => append(writer, { request, draft, touched }));
@@ -148,7 +149,18 @@ function append(writer: Writer, at: { request: CommitRequest; draft: EventDraft;
   const type = typeId(writer, draft.type);
   writer.lastSeq += 1;
   const seq = writer.lastSeq;
-  writer.db.run(insertEvent, seq, head.ordinal, sequence, idBytes(draft.eventId), type, severities.indexOf(draft.severity), draft.time, fromHex(hash), body);
+  writer.db.run(
+    insertEvent,
+    seq,
+    head.ordinal,
+    sequence,
+    idBytes(draft.eventId),
+    type,
+    severities.indexOf(draft.severity),
+    draft.time,
+    fromHex(hash),
+    body,
+  );
   head.events += 1;
   head.lastHash = hash;
   head.lastTime = draft.time;
@@ -182,7 +194,8 @@ function typeId(writer: Writer, name: string): number {
   const known = writer.typeIds.get(name);
   if (known !== undefined) return known;
   const { db } = writer;
-  const found = db.get<{ id: number }>("select id from event_types where name = ?", name) ??
+  const found =
+    db.get<{ id: number }>("select id from event_types where name = ?", name) ??
     db.get<{ id: number }>("insert into event_types (name) values (?) returning id", name);
   if (found === null) throw fail("INTERNAL", "Cannot add an event type: no row came back");
   writer.typeIds.set(name, found.id);

@@ -5,8 +5,7 @@ import type { Connection } from "./database.ts";
 
 const levels: readonly LogLevel[] = ["DEBUG", "INFO", "WARN", "ERROR"];
 const sources: readonly LogSource[] = ["stdout", "stderr", "engine"];
-const insertLog =
-  "insert into logs (trace, task, item_index, attempt, time, level, source, message, metadata) values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const insertLog = "insert into logs (trace, task, item_index, attempt, time, level, source, message, metadata) values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /** Inside the caller's transaction. @throws EXECUTION_NOT_FOUND */
 export function insertLogs(db: Connection, lines: readonly LogLine[]): number[] {
@@ -16,7 +15,15 @@ export function insertLogs(db: Connection, lines: readonly LogLine[]): number[] 
     const trace = ordinals.get(line.executionId) ?? traceOf(db, line.executionId);
     ordinals.set(line.executionId, trace);
     const result = statement.run(
-      trace, line.task, line.itemIndex, line.attempt, line.time, levels.indexOf(line.level), sources.indexOf(line.source), line.message, line.metadata,
+      trace,
+      line.task,
+      line.itemIndex,
+      line.attempt,
+      line.time,
+      levels.indexOf(line.level),
+      sources.indexOf(line.source),
+      line.message,
+      line.metadata,
     );
     return Number(result.lastInsertRowid);
   });
@@ -77,7 +84,15 @@ function conditions(trace: number, selection: LogSelection): { where: string; bi
 
 function toStored(executionId: string, line: LogRow): StoredLog {
   return {
-    id: line.id, executionId, task: line.task, itemIndex: line.item_index, attempt: line.attempt, time: line.time,
-    level: levels[line.level] ?? "INFO", source: sources[line.source] ?? "engine", message: line.message, metadata: line.metadata,
+    id: line.id,
+    executionId,
+    task: line.task,
+    itemIndex: line.item_index,
+    attempt: line.attempt,
+    time: line.time,
+    level: levels[line.level] ?? "INFO",
+    source: sources[line.source] ?? "engine",
+    message: line.message,
+    metadata: line.metadata,
   };
 }

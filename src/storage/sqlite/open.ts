@@ -115,13 +115,17 @@ function bindReads(db: Connection) {
     findRevisionBySha: later((text: Parameters<Store["findRevisionBySha"]>[0]) =>
       db.get<RowOf<"revisions">>(
         "select * from revisions where workflow = ? and sha256 = ? and folder is ? order by revision desc limit 1",
-        text.workflow, text.sha256, text.folder,
+        text.workflow,
+        text.sha256,
+        text.folder,
       ),
     ),
     listRevisions: later((selection: Parameters<Store["listRevisions"]>[0]) =>
       db.all<RowOf<"revisions">>(
         "select * from revisions where workflow = ? and revision < ? order by revision desc limit ?",
-        selection.workflow, selection.beforeRevision ?? Number.MAX_SAFE_INTEGER, selection.limit,
+        selection.workflow,
+        selection.beforeRevision ?? Number.MAX_SAFE_INTEGER,
+        selection.limit,
       ),
     ),
     findExecution: later((id: string) => db.get<RowOf<"executions">>("select * from executions where execution_id = ?", id)),
@@ -131,7 +135,11 @@ function bindReads(db: Connection) {
     listTaskRuns: later((executionId: string, tasks?: readonly string[]) => selectOfTasks(db, "task_runs", executionId, tasks)),
     listAttempts: later((executionId: string, tasks?: readonly string[]) => selectOfTasks(db, "attempts", executionId, tasks)),
     listCommands: later((executionId: string | null) =>
-      db.all<RowOf<"commands">>("select * from commands where ? is null or execution_id = ? order by created_at, command_id", executionId, executionId),
+      db.all<RowOf<"commands">>(
+        "select * from commands where ? is null or execution_id = ? order by created_at, command_id",
+        executionId,
+        executionId,
+      ),
     ),
     findKeyByHash: later((sha256: string) =>
       db.get<RowOf<"api_keys">>("select k.* from key_hashes h join api_keys k on k.key_id = h.key_id where h.sha256 = ?", sha256),
@@ -140,7 +148,9 @@ function bindReads(db: Connection) {
     listKeys: later((selection: Parameters<Store["listKeys"]>[0]) =>
       db.all<RowOf<"api_keys">>(
         "select * from api_keys where revoked_at is null and (created_at, key_id) < (?, ?) order by created_at desc, key_id desc limit ?",
-        selection.before?.createdAt ?? Number.MAX_SAFE_INTEGER, selection.before?.keyId ?? "", selection.limit,
+        selection.before?.createdAt ?? Number.MAX_SAFE_INTEGER,
+        selection.before?.keyId ?? "",
+        selection.limit,
       ),
     ),
     findSession: later((id: string) => db.get<RowOf<"sessions">>("select * from sessions where session_id = ?", id)),

@@ -54,7 +54,11 @@ export function selectUnfinished(db: Connection, selection: { states?: readonly 
   const where = filter();
   where.add("ended_at is null");
   if (selection.states !== undefined) where.add(`state in (${selection.states.map(() => "?").join(", ")})`, ...selection.states);
-  return db.all(`select * from executions where ${where.parts.join(" and ")} order by created_at, execution_id limit ?`, ...where.bindings, selection.limit);
+  return db.all(
+    `select * from executions where ${where.parts.join(" and ")} order by created_at, execution_id limit ?`,
+    ...where.bindings,
+    selection.limit,
+  );
 }
 
 export function countByState(db: Connection): Record<string, number> {
@@ -63,7 +67,12 @@ export function countByState(db: Connection): Record<string, number> {
   );
 }
 
-export function selectOfTasks<T extends "task_runs" | "attempts">(db: Connection, table: T, executionId: string, tasks?: readonly string[]): RowOf<T>[] {
+export function selectOfTasks<T extends "task_runs" | "attempts">(
+  db: Connection,
+  table: T,
+  executionId: string,
+  tasks?: readonly string[],
+): RowOf<T>[] {
   const names = tasks === undefined ? "" : ` and task in (${tasks.map(() => "?").join(", ")})`;
   const order = table === "attempts" ? "task, item_index, attempt" : "task, item_index";
   return db.all(`select * from ${table} where execution_id = ?${names} order by ${order}`, executionId, ...(tasks ?? []));

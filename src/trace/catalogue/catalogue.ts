@@ -13,7 +13,10 @@ import { taskEvents } from "./task.ts";
 import { workflowEvents } from "./workflow.ts";
 
 export const catalogue: ReadonlyMap<string, EventDefinition> = new Map(
-  [...sessionEvents, ...workflowEvents, ...executionEvents, ...taskEvents, ...keyEvents, ...serverEvents].map((definition) => [definition.type, definition]),
+  [...sessionEvents, ...workflowEvents, ...executionEvents, ...taskEvents, ...keyEvents, ...serverEvents].map((definition) => [
+    definition.type,
+    definition,
+  ]),
 );
 
 const checks = new Map<string, TypeCheck<TObject>>();

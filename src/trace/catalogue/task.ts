@@ -25,8 +25,11 @@ function putRun(at: Place, state: TaskState, set: RunSet): RowChange {
 function endAttempt(at: Place, event: EventDraft, end: Ended & { error?: unknown }): RowChange[] {
   if (at.attempt === null) return [];
   const set = {
-    ended_at: event.time, duration_ms: end.duration_ms ?? null, error: end.error === undefined ? null : text(end.error),
-    log_sha256: end.log_sha256 ?? null, log_lines: end.log_lines ?? null,
+    ended_at: event.time,
+    duration_ms: end.duration_ms ?? null,
+    error: end.error === undefined ? null : text(end.error),
+    log_sha256: end.log_sha256 ?? null,
+    log_lines: end.log_lines ?? null,
   };
   return [{ table: "attempts", op: "update", key: { ...runKey(at), attempt: at.attempt }, set }];
 }
@@ -44,8 +47,16 @@ const started = {
 
 function projectStarted(payload: Static<ReturnType<typeof Type.Object<typeof started>>>, event: EventDraft): RowChange[] {
   const row = {
-    ...runKey(payload), attempt: payload.attempt ?? 1, started_at: event.time, ended_at: null, duration_ms: null, error: null,
-    runtime: payload.runtime, sandbox: text(payload.sandbox), log_sha256: null, log_lines: null,
+    ...runKey(payload),
+    attempt: payload.attempt ?? 1,
+    started_at: event.time,
+    ended_at: null,
+    duration_ms: null,
+    error: null,
+    runtime: payload.runtime,
+    sandbox: text(payload.sandbox),
+    log_sha256: null,
+    log_lines: null,
   };
   return [putRun(payload, "RUNNING", {}), { table: "attempts", op: "insert", row }];
 }
@@ -56,12 +67,20 @@ export const taskEvents = [
     means: "A forEach or matrix became task runs.",
     payload: { ...place, items: Count, items_sha256: Sha256 },
   }),
-  defineEvent({ type: "trace.task.started", means: "An attempt begins; written before its process starts.", payload: started, project: projectStarted }),
+  defineEvent({
+    type: "trace.task.started",
+    means: "An attempt begins; written before its process starts.",
+    payload: started,
+    project: projectStarted,
+  }),
   defineEvent({
     type: "trace.task.succeeded",
     means: "The attempt's result, before anything that depends on it starts.",
     payload: { ...place, output: AnyJson, ...ended },
-    project: (payload, event) => [putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output) }), ...endAttempt(payload, event, payload)],
+    project: (payload, event) => [
+      putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output) }),
+      ...endAttempt(payload, event, payload),
+    ],
   }),
   defineEvent({
     type: "trace.task.failed",

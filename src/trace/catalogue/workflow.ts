@@ -36,11 +36,19 @@ export const workflowEvents = [
       const changes: RowChange[] = [];
       const { workflow, revision, sha256, folder } = payload;
       const by = payload.by ?? `${event.actor.type}:${event.actor.id}`;
-      if (payload.new_revision) changes.push({ table: "revisions", op: "insert", row: { workflow, revision, sha256, folder, created_at: event.time, by } });
+      if (payload.new_revision)
+        changes.push({ table: "revisions", op: "insert", row: { workflow, revision, sha256, folder, created_at: event.time, by } });
       if (!payload.current) return changes;
       const set = {
-        name: plain(payload.name), description: plain(payload.description), labels: text(payload.labels),
-        enabled: payload.enabled ? 1 : 0, armed: payload.armed ? 1 : 0, revision, sha256, folder, updated_at: event.time,
+        name: plain(payload.name),
+        description: plain(payload.description),
+        labels: text(payload.labels),
+        enabled: payload.enabled ? 1 : 0,
+        armed: payload.armed ? 1 : 0,
+        revision,
+        sha256,
+        folder,
+        updated_at: event.time,
       };
       if (payload.new_workflow) changes.push({ table: "workflows", op: "insert", row: { id: workflow, ...set, created_at: event.time } });
       else changes.push({ table: "workflows", op: "update", key: { id: workflow }, set });

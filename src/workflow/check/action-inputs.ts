@@ -24,7 +24,11 @@ function holdsTemplate(value: Json): boolean {
 function valueAt(value: Json, keys: readonly (string | number)[]): Json {
   let at: Json = value;
   for (const key of keys) {
-    const inner: Json | undefined = Array.isArray(at) ? at[Number(key)] : isObject(at) && Object.hasOwn(at, key) ? (at as JsonObject)[String(key)] : undefined;
+    const inner: Json | undefined = Array.isArray(at)
+      ? at[Number(key)]
+      : isObject(at) && Object.hasOwn(at, key)
+        ? (at as JsonObject)[String(key)]
+        : undefined;
     if (inner === undefined) return null;
     at = inner;
   }
@@ -61,14 +65,28 @@ const furtherChecks: Record<string, (inputs: JsonObject) => SchemaFinding[]> = {
   "core/wait.for": ({ duration, until }) => {
     if ((duration === undefined) === (until === undefined)) return [{ keys: [], keyword: "required", message: "must have either duration or until" }];
     const found: SchemaFinding[] = [];
-    if (typeof duration === "string" && parseDuration(duration) === null) found.push({ keys: ["duration"], keyword: "format", message: "must be a duration such as 30s" });
-    if (typeof until === "string" && parseTime(until) === null) found.push({ keys: ["until"], keyword: "format", message: "must be an RFC 3339 time" });
+    if (typeof duration === "string" && parseDuration(duration) === null)
+      found.push({ keys: ["duration"], keyword: "format", message: "must be a duration such as 30s" });
+    if (typeof until === "string" && parseTime(until) === null)
+      found.push({ keys: ["until"], keyword: "format", message: "must be an RFC 3339 time" });
     return found;
   },
 };
 
 /** Checks the inputs of one task; `node` is its `inputs`, or the task where it has none. */
-export function checkActionInputs({ action, inputs, node, path, report }: { action: ActionDescription; inputs: JsonObject; node: RawNode; path: string; report: Report }): void {
+export function checkActionInputs({
+  action,
+  inputs,
+  node,
+  path,
+  report,
+}: {
+  action: ActionDescription;
+  inputs: JsonObject;
+  node: RawNode;
+  path: string;
+  report: Report;
+}): void {
   const found = [...checkSchema(action.input, inputs), ...(furtherChecks[action.action]?.(inputs) ?? [])];
   for (const finding of found) {
     if (!isSure(inputs, finding)) continue;

@@ -17,15 +17,26 @@ function kindOf(node: RawNode): string {
 const kindNames: Record<string, string> = { text: "text", number: "a number", boolean: "true or false", list: "a list", map: "a map", null: "empty" };
 
 /** Reports an expression without quotes where one stands. */
-export function isUnquoted(node: RawNode, path: string, report: Report): boolean {
+function isUnquoted(node: RawNode, path: string, report: Report): boolean {
   if (node.kind !== "map" || !node.unquoted) return false;
-  report.add({ code: "EXPR_UNQUOTED", path, message: 'Quote the expression: write "{{ … }}"; without quotes YAML reads {{ as a map', at: node, hint: "Put the whole value into double quotes." });
+  report.add({
+    code: "EXPR_UNQUOTED",
+    path,
+    message: 'Quote the expression: write "{{ … }}"; without quotes YAML reads {{ as a map',
+    at: node,
+    hint: "Put the whole value into double quotes.",
+  });
   return true;
 }
 
 function wrongType({ node, shape, path, report }: At): undefined {
   const wanted = [...new Set(kindsOf(shape))].map((kind) => kindNames[kind] ?? kind).join(" or ");
-  report.add({ code: "WRONG_TYPE", path, message: `${path === "" ? "The document" : `"${path}"`} must be ${wanted}, but is ${kindNames[kindOf(node)] ?? "something else"}`, at: node });
+  report.add({
+    code: "WRONG_TYPE",
+    path,
+    message: `${path === "" ? "The document" : `"${path}"`} must be ${wanted}, but is ${kindNames[kindOf(node)] ?? "something else"}`,
+    at: node,
+  });
   return undefined;
 }
 
@@ -41,8 +52,10 @@ function checkText(at: At<Of<"text">>): Json | undefined {
     return wrongType(at);
   }
   const { value } = node;
-  if (shape.oneOf !== undefined && !shape.oneOf.includes(value)) return badValue(at, `must be ${shape.oneOf.join(", ")}, but is ${quote(value)}`, didYouMean(value, shape.oneOf));
-  if (shape.pattern !== undefined && !shape.pattern.test(value)) return badValue(at, `is ${quote(value)}, but must be ${shape.means ?? String(shape.pattern)}`);
+  if (shape.oneOf !== undefined && !shape.oneOf.includes(value))
+    return badValue(at, `must be ${shape.oneOf.join(", ")}, but is ${quote(value)}`, didYouMean(value, shape.oneOf));
+  if (shape.pattern !== undefined && !shape.pattern.test(value))
+    return badValue(at, `is ${quote(value)}, but must be ${shape.means ?? String(shape.pattern)}`);
   if (value.length > (shape.max ?? Infinity)) return badValue(at, `has more than ${String(shape.max)} characters`);
   if (value.length < (shape.min ?? 0)) return badValue(at, "is empty");
   return value;
@@ -74,7 +87,12 @@ function checkDuration(at: At<Of<"duration">>): Json | undefined {
     return undefined;
   }
   if (ms > limits.durationMsMax || ms < (shape.min ?? 0)) {
-    report.add({ code: "BAD_DURATION", path, message: ms > limits.durationMsMax ? `"${path}" is longer than 366 days` : `"${path}" must be longer than nothing`, at: node });
+    report.add({
+      code: "BAD_DURATION",
+      path,
+      message: ms > limits.durationMsMax ? `"${path}" is longer than 366 days` : `"${path}" must be longer than nothing`,
+      at: node,
+    });
     return undefined;
   }
   return ms;
@@ -109,7 +127,13 @@ function checkMap(at: At<Of<"map">>): Json | undefined {
   const out: JsonObject = {};
   for (const [key, entry] of node.entries) {
     const inner = memberPath(path, key);
-    if (shape.key?.test(key) === false) report.add({ code: "BAD_VALUE", path: inner, message: `The key ${quote(key)} must be ${shape.keyMeans ?? String(shape.key)}`, at: entry.keyAt });
+    if (shape.key?.test(key) === false)
+      report.add({
+        code: "BAD_VALUE",
+        path: inner,
+        message: `The key ${quote(key)} must be ${shape.keyMeans ?? String(shape.key)}`,
+        at: entry.keyAt,
+      });
     const value = checkShape({ node: entry.value, shape: shape.of, path: inner, report });
     if (value !== undefined) setMember(out, key, value);
   }
@@ -118,7 +142,13 @@ function checkMap(at: At<Of<"map">>): Json | undefined {
 
 function unknownKey(entry: RawEntry, path: string, shape: KeysShape, report: Report): void {
   const hint = didYouMean(entry.key, Object.keys(shape.keys));
-  report.add({ code: "UNKNOWN_KEY", path: memberPath(path, entry.key), message: `There is no key ${quote(entry.key)} in ${shape.name}`, at: entry.keyAt, hint });
+  report.add({
+    code: "UNKNOWN_KEY",
+    path: memberPath(path, entry.key),
+    message: `There is no key ${quote(entry.key)} in ${shape.name}`,
+    at: entry.keyAt,
+    hint,
+  });
 }
 
 function checkKeys(node: RawMap, shape: KeysShape, path: string, report: Report): JsonObject {
@@ -132,13 +162,19 @@ function checkKeys(node: RawMap, shape: KeysShape, path: string, report: Report)
     const value = checkShape({ node: entry.value, shape: key.shape, path: memberPath(path, name), report });
     if (value !== undefined) out[name] = value;
   }
-  for (const [name, key] of Object.entries(shape.keys)) if (key.required === true && !node.entries.has(name)) missingKey({ node, name: shape.name, path, report }, name);
+  for (const [name, key] of Object.entries(shape.keys))
+    if (key.required === true && !node.entries.has(name)) missingKey({ node, name: shape.name, path, report }, name);
   return out;
 }
 
 /** Reports a key that must be there, at the start of the map that lacks it. */
-export function missingKey({ node, name, path, report }: { node: RawNode; name: string; path: string; report: Report }, key: string): void {
-  report.add({ code: "MISSING_KEY", path: memberPath(path, key), message: `The key "${key}" is missing in ${name}`, at: { start: node.start, end: node.start + 1 } });
+function missingKey({ node, name, path, report }: { node: RawNode; name: string; path: string; report: Report }, key: string): void {
+  report.add({
+    code: "MISSING_KEY",
+    path: memberPath(path, key),
+    message: `The key "${key}" is missing in ${name}`,
+    at: { start: node.start, end: node.start + 1 },
+  });
 }
 
 function checkVariants(at: At<Of<"variants">>): Json | undefined {

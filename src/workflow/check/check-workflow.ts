@@ -18,7 +18,15 @@ import { checkTriggers, type TriggerSite } from "./triggers.ts";
 export type CheckOptions = { source: SourceText; report: Report; hasFolder: boolean; findAction: FindAction; expectId?: string };
 
 type Declared = { inputs: Set<string>; vars: Set<string>; secrets: Set<string>; env: Set<string> };
-type Workflow = { root: RawNode; source: SourceText; report: Report; sites: TaskSite[]; byId: Map<string, TaskSite>; taskIds: string[]; declared: Declared };
+type Workflow = {
+  root: RawNode;
+  source: SourceText;
+  report: Report;
+  sites: TaskSite[];
+  byId: Map<string, TaskSite>;
+  taskIds: string[];
+  declared: Declared;
+};
 
 function keysOf(node: RawNode | undefined): Set<string> {
   return new Set(node?.kind === "map" ? node.entries.keys() : []);
@@ -35,8 +43,13 @@ function declaredBy(root: RawNode): Declared {
 
 function baseRoots({ declared }: Workflow): Map<string, ReadonlySet<string> | null> {
   return new Map<string, ReadonlySet<string> | null>([
-    ["inputs", declared.inputs], ["vars", declared.vars], ["secrets", declared.secrets], ["tasks", null],
-    ["execution", executionMembers], ["trigger", triggerMembers], ["env", declared.env],
+    ["inputs", declared.inputs],
+    ["vars", declared.vars],
+    ["secrets", declared.secrets],
+    ["tasks", null],
+    ["execution", executionMembers],
+    ["trigger", triggerMembers],
+    ["env", declared.env],
   ]);
 }
 
@@ -74,7 +87,8 @@ function checkTaskExpressions(workflow: Workflow, site: TaskSite, upstream: Upst
     if (node !== undefined) check({ ...shared, node, path: `${site.path}.${key}`, names: named });
   };
   at("forEach", names, checkListSource);
-  if (matrix?.kind === "map") for (const [key, { value }] of matrix.entries) checkListSource({ ...shared, node: value, path: `${site.path}.matrix.${key}`, names });
+  if (matrix?.kind === "map")
+    for (const [key, { value }] of matrix.entries) checkListSource({ ...shared, node: value, path: `${site.path}.matrix.${key}`, names });
   at("if", inner, checkCondition);
   at("inputs", inner, (place) => checkInputExpressions(place, actionOf(site) === shellAction));
   at("env", inner, checkTemplates);
@@ -91,7 +105,14 @@ function checkInputExpressions(place: ExpressionPlace, isShell: boolean): void {
 
 function checkTriggerExpressions(workflow: Workflow, triggers: readonly TriggerSite[]): void {
   const { report, source, declared, taskIds } = workflow;
-  const names: Names = { roots: new Map([["trigger", triggerMembers], ["vars", declared.vars]]), task: () => "unknown", taskIds };
+  const names: Names = {
+    roots: new Map([
+      ["trigger", triggerMembers],
+      ["vars", declared.vars],
+    ]),
+    task: () => "unknown",
+    taskIds,
+  };
   for (const { node, path } of triggers) {
     const inputs = memberOf(node, "inputs");
     if (inputs !== undefined) checkTemplates({ node: inputs, path: `${path}.inputs`, names, text: source.text, report });
@@ -134,7 +155,13 @@ function checkIdentity({ root, report, sites }: Workflow, expectId: string | und
     report.add({ code: "BAD_VALUE", path: "id", message: `The id "${text}" is not "${expectId}", which was asked for`, at: id });
   }
   const last = sites[limits.tasksMax];
-  if (last !== undefined) report.add({ code: "BAD_VALUE", path: last.path, message: `A workflow has at most ${limits.tasksMax} tasks, handlers included`, at: { start: last.node.start, end: last.node.start + 1 } });
+  if (last !== undefined)
+    report.add({
+      code: "BAD_VALUE",
+      path: last.path,
+      message: `A workflow has at most ${limits.tasksMax} tasks, handlers included`,
+      at: { start: last.node.start, end: last.node.start + 1 },
+    });
 }
 
 /** Checks everything and reports what it finds. Returns the plain values by key: durations in milliseconds, unusable parts left out. */

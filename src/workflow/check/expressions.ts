@@ -3,16 +3,19 @@ import { type ParsedExpression, parseExpression } from "../expression/expression
 import { conditionText } from "../expression/template.ts";
 import { hasTemplate, soleExpression, splitTemplate } from "../expression/template-text.ts";
 import { memberPath, type RawNode, type RawScalar } from "../source/raw-node.ts";
-import type { Report } from "../source/report.ts";
+import type { Hint, Report } from "../source/report.ts";
 import { scalarOffsets } from "../source/scalar-offsets.ts";
 import { checkNames, type Names } from "./names.ts";
 
 /** Where expressions are looked at: `text` is the source, `names` what they may name there. */
 export type ExpressionPlace = { node: RawNode; path: string; names: Names; text: string; report: Report };
 
-type Part = { scalar: RawScalar; expression: string; /** Offset of the expression in the scalar's value. */ start: number };
+type Part = { scalar: RawScalar; expression: string /** Offset of the expression in the scalar's value. */; start: number };
 
-function reporter(place: ExpressionPlace, part: Part): (finding: { code: Parameters<Report["add"]>[0]["code"]; message: string; hint?: string | undefined; start: number; end: number }) => void {
+function reporter(
+  place: ExpressionPlace,
+  part: Part,
+): (finding: { code: Parameters<Report["add"]>[0]["code"]; message: string; hint?: Hint; start: number; end: number }) => void {
   return ({ code, message, hint, start, end }) => {
     const offsets = scalarOffsets(place.text, part.scalar);
     const from = offsets[part.start + start] ?? part.scalar.start;
@@ -36,7 +39,13 @@ function checkText(place: ExpressionPlace, scalar: RawScalar, text: string): voi
   const { parts, problem } = splitTemplate(text);
   for (const part of parts) if ("expression" in part) checkPart(place, { scalar, expression: part.expression, start: part.start });
   if (problem === null) return;
-  reporter(place, { scalar, expression: text, start: 0 })({ code: "EXPR_SYNTAX", message: problem.message, hint: "For a literal {{ write \\{{", start: problem.start, end: problem.end });
+  reporter(place, { scalar, expression: text, start: 0 })({
+    code: "EXPR_SYNTAX",
+    message: problem.message,
+    hint: "For a literal {{ write \\{{",
+    start: problem.start,
+    end: problem.end,
+  });
 }
 
 /** Checks every string below a node. */
@@ -56,9 +65,11 @@ export function checkCondition(place: ExpressionPlace): void {
   if (node.kind !== "scalar" || typeof node.value !== "string") return;
   if (splitTemplate(node.value).problem !== null) return checkText(place, node, node.value);
   const whole = conditionText(node.value);
-  if (whole === null) return report.add({ code: "BAD_VALUE", path, message: "A condition must be one expression as a whole", at: node, hint: 'Write "{{ a && b }}".' });
+  if (whole === null)
+    return report.add({ code: "BAD_VALUE", path, message: "A condition must be one expression as a whole", at: node, hint: 'Write "{{ a && b }}".' });
   const { expression } = checkPart(place, { scalar: node, ...whole });
-  if (expression !== null && !boolTypes.has(expression.type)) report.add({ code: "BAD_VALUE", path, message: `A condition must be true or false; this one is of type ${expression.type}`, at: node });
+  if (expression !== null && !boolTypes.has(expression.type))
+    report.add({ code: "BAD_VALUE", path, message: `A condition must be true or false; this one is of type ${expression.type}`, at: node });
 }
 
 /** Checks a value that is a list, or one expression that gives a list. */
@@ -66,7 +77,8 @@ export function checkListSource(place: ExpressionPlace): void {
   const { node, path, report } = place;
   if (node.kind === "scalar" && typeof node.value === "string") {
     const { parts, problem } = splitTemplate(node.value);
-    if (problem === null && soleExpression(parts) === null) return report.add({ code: "BAD_VALUE", path, message: "A list must be written out, or be one expression that gives it", at: node });
+    if (problem === null && soleExpression(parts) === null)
+      return report.add({ code: "BAD_VALUE", path, message: "A list must be written out, or be one expression that gives it", at: node });
   }
   checkTemplates(place);
 }

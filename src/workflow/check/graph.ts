@@ -19,10 +19,13 @@ function checkNeed({ sites, byId }: Graph, site: TaskSite, need: NeedSite, repor
   const target = byId.get(need.id);
   if (need.id === site.id) report.add({ code: "SELF_NEED", message: `The task "${need.id}" needs itself`, ...at });
   else if (target === undefined) {
-    const near = sites.flatMap((other) => (other.phase === site.phase && other.id !== null ? other.id : []));
-    report.add({ code: "UNKNOWN_NEED", message: `There is no task "${need.id}"`, hint: didYouMean(need.id, near), ...at });
+    const near = (): string[] => sites.flatMap((other) => (other.phase === site.phase && other.id !== null ? other.id : []));
+    report.add({ code: "UNKNOWN_NEED", message: `There is no task "${need.id}"`, hint: () => didYouMean(need.id, near()), ...at });
   } else if (target.phase !== site.phase) {
-    const where = site.phase === null ? "a task of `tasks` cannot need a handler" : `a task of \`${site.phase}\` can only need tasks of the same list, since all others have ended`;
+    const where =
+      site.phase === null
+        ? "a task of `tasks` cannot need a handler"
+        : `a task of \`${site.phase}\` can only need tasks of the same list, since all others have ended`;
     report.add({ code: "UNKNOWN_NEED", message: `"${need.id}" cannot be needed here: ${where}`, ...at });
   }
 }
@@ -53,7 +56,10 @@ function traverse(graph: Graph, onCycle: (trail: TaskSite[], closing: NeedSite) 
         stack.pop();
       } else if (state.get(edge.to) === "open") {
         const from = stack.findIndex((visit) => visit.site === edge.to);
-        onCycle(stack.slice(from).map((visit) => visit.site), edge.need);
+        onCycle(
+          stack.slice(from).map((visit) => visit.site),
+          edge.need,
+        );
       } else if (!state.has(edge.to)) {
         state.set(edge.to, "open");
         stack.push({ site: edge.to, next: 0, out: edges(graph, edge.to) });

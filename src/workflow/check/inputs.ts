@@ -28,7 +28,12 @@ function checkPattern(node: RawNode, path: string, report: Report): boolean {
     linearPattern(pattern);
     return true;
   } catch (thrown) {
-    report.add({ code: "BAD_VALUE", path: `${path}.pattern`, message: `The pattern cannot be used: ${thrown instanceof Error ? thrown.message : String(thrown)}`, at });
+    report.add({
+      code: "BAD_VALUE",
+      path: `${path}.pattern`,
+      message: `The pattern cannot be used: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+      at,
+    });
     return false;
   }
 }
@@ -42,11 +47,18 @@ function checkDeclaration(node: RawNode, path: string, report: Report): void {
   if (!isObject(declaration)) return;
   const schema = inputSchema(declaration as JsonObject);
   const problem = findSchemaProblem(schema);
-  if (problem !== null) return report.add({ code: "BAD_VALUE", path, message: `The schema of this input cannot be used: ${problem}`, at: { start: node.start, end: node.start + 1 } });
+  if (problem !== null)
+    return report.add({
+      code: "BAD_VALUE",
+      path,
+      message: `The schema of this input cannot be used: ${problem}`,
+      at: { start: node.start, end: node.start + 1 },
+    });
   const given = memberOf(node, "default");
   if (given === undefined) return;
   const [first] = checkSchema(schema, toJson(given));
-  if (first !== undefined) report.add({ code: "BAD_VALUE", path: `${path}.default`, message: `The default does not fit the input: it ${first.message}`, at: given });
+  if (first !== undefined)
+    report.add({ code: "BAD_VALUE", path: `${path}.default`, message: `The default does not fit the input: it ${first.message}`, at: given });
 }
 
 /** `hasForm`: schemas are only checked where their form is right. */

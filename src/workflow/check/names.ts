@@ -2,6 +2,7 @@
 import type { DiagnosticCode } from "../../model/index.ts";
 import { rootNames } from "../expression/environment.ts";
 import type { Reference } from "../expression/references.ts";
+import type { Hint } from "../source/report.ts";
 import { didYouMean } from "./nearest.ts";
 
 /** Names by root. A root that is missing does not exist at this place. Null: any member. */
@@ -13,20 +14,24 @@ export type Names = {
 };
 
 /** Offsets are those of the expression's text. */
-export type NameFinding = { code: DiagnosticCode; message: string; hint: string | undefined; start: number; end: number };
+export type NameFinding = { code: DiagnosticCode; message: string; hint: Hint; start: number; end: number };
 
 export const executionMembers = new Set(["id", "workflow", "revision", "started_at", "error"]);
 export const triggerMembers = new Set(["type", "id", "scheduled_at", "body", "headers", "query", "by"]);
 const taskMembers = new Set(["output", "outputs", "state", "error"]);
 
 const placeHints: Record<string, string> = {
-  item: "It exists in tasks with forEach.", index: "It exists in tasks with forEach.", matrix: "It exists in tasks with matrix.",
+  item: "It exists in tasks with forEach.",
+  index: "It exists in tasks with forEach.",
+  matrix: "It exists in tasks with matrix.",
 };
 
 function unknownRoot(reference: Reference, names: Names): NameFinding {
   const isKnown = (rootNames as readonly string[]).includes(reference.root);
   const message = isKnown ? `"${reference.root}" does not exist at this place` : `There is no "${reference.root}"`;
-  const hint = isKnown ? placeHints[reference.root] : (didYouMean(reference.root, names.roots.keys()) ?? `Expressions may name ${[...names.roots.keys()].join(", ")}.`);
+  const hint = isKnown
+    ? placeHints[reference.root]
+    : (didYouMean(reference.root, names.roots.keys()) ?? `Expressions may name ${[...names.roots.keys()].join(", ")}.`);
   return { code: "EXPR_UNKNOWN_ROOT", message, hint, start: reference.start, end: reference.rootEnd };
 }
 
@@ -47,7 +52,11 @@ function checkSecret(reference: Reference, listed: ReadonlySet<string>): NameFin
   const at = { code: "SECRET_NOT_LISTED" as const, start: reference.start, end: memberEnd(reference, 0) };
   if (typeof name !== "string") return { ...at, message: "A secret must be named literally, as in secrets.NAME", hint: undefined };
   if (listed.has(name)) return null;
-  return { ...at, message: `The secret "${name}" is not in the list that may be used here`, hint: didYouMean(name, listed) ?? `Add it to the workflow: secrets: [${[...listed, name].join(", ")}]` };
+  return {
+    ...at,
+    message: `The secret "${name}" is not in the list that may be used here`,
+    hint: didYouMean(name, listed) ?? `Add it to the workflow: secrets: [${[...listed, name].join(", ")}]`,
+  };
 }
 
 /** `tasks.a-b` reads as a subtraction; the id that was meant, when there is one. */
@@ -56,7 +65,13 @@ function hyphenated(reference: Reference, text: string, names: Names): NameFindi
   if (match === null) return null;
   for (let id = match[1] ?? ""; id.includes("-"); id = id.slice(0, id.lastIndexOf("-"))) {
     if (names.task(id) === "unknown") continue;
-    return { code: "EXPR_UNKNOWN_ROOT", message: `This subtracts; the task "${id}" is named with brackets`, hint: `Write tasks["${id}"]`, start: reference.start, end: reference.start + match[0].length };
+    return {
+      code: "EXPR_UNKNOWN_ROOT",
+      message: `This subtracts; the task "${id}" is named with brackets`,
+      hint: `Write tasks["${id}"]`,
+      start: reference.start,
+      end: reference.start + match[0].length,
+    };
   }
   return null;
 }
@@ -64,13 +79,14 @@ function hyphenated(reference: Reference, text: string, names: Names): NameFindi
 function checkTaskName(reference: Reference, text: string, names: Names): NameFinding | null {
   const id = reference.steps[0]?.key;
   const at = { start: reference.start, end: memberEnd(reference, 0) };
-  if (typeof id !== "string") return { code: "EXPR_UNKNOWN_ROOT", message: 'A task must be named literally, as in tasks.a or tasks["a-b"]', hint: undefined, ...at };
+  if (typeof id !== "string")
+    return { code: "EXPR_UNKNOWN_ROOT", message: 'A task must be named literally, as in tasks.a or tasks["a-b"]', hint: undefined, ...at };
   const found = names.task(id);
   if (found === "unknown") {
-    const hint = didYouMean(id, names.taskIds);
-    return { code: "EXPR_UNKNOWN_ROOT", message: `There is no task "${id}"`, hint, ...at };
+    return { code: "EXPR_UNKNOWN_ROOT", message: `There is no task "${id}"`, hint: () => didYouMean(id, names.taskIds), ...at };
   }
-  if (found === "not-upstream") return { code: "EXPR_NOT_UPSTREAM", message: `The task "${id}" is not upstream, so it may not have ended`, hint: `Add "${id}" to needs.`, ...at };
+  if (found === "not-upstream")
+    return { code: "EXPR_NOT_UPSTREAM", message: `The task "${id}" is not upstream, so it may not have ended`, hint: `Add "${id}" to needs.`, ...at };
   return checkMember(reference, taskMembers, 1);
 }
 

@@ -1,7 +1,7 @@
 // "Did you mean": the closest of some names, if it is close enough to be a slip of the fingers.
 
 const charsMax = 64;
-/** Rows of the table, kept: thousands of ids are compared with thousands of needs. Names may be a few characters longer. */
+/** Rows of the table, kept for the next comparison; names may be a few characters longer than what is written. */
 const rows = Array.from({ length: 3 }, () => new Uint8Array(charsMax + 8)) as [Uint8Array, Uint8Array, Uint8Array];
 
 /**
@@ -17,8 +17,8 @@ function editsBetween(from: string, to: string, most: number): number {
     const end = Math.min(to.length, row + most);
     now[first - 1] = first === 1 ? Math.min(row, none) : none;
     let least = none;
+    const unit = from.charCodeAt(row - 1);
     for (let column = first; column <= end; column += 1) {
-      const unit = from.charCodeAt(row - 1);
       const replaced = at(last, column - 1) + (unit === to.charCodeAt(column - 1) ? 0 : 1);
       let edits = Math.min(at(last, column) + 1, at(now, column - 1) + 1, replaced, none);
       const isSwap = row > 1 && column > 1 && unit === to.charCodeAt(column - 2) && from.charCodeAt(row - 2) === to.charCodeAt(column - 1);

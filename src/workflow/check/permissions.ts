@@ -18,7 +18,13 @@ function checkPaths(block: Block, kind: "read" | "write"): void {
     const { relative, problem } = findPathProblem(entry);
     if (problem !== null) block.report.add({ code: "BAD_VALUE", path, message: `The entry "${entry}" ${problem}`, at });
     else if (relative && !block.hasFolder) {
-      block.report.add({ code: "BAD_VALUE", path, message: `The entry "${entry}" is relative, but this workflow has no folder to start from`, at, hint: "Use an absolute path or $workspace, or apply the workflow from its folder." });
+      block.report.add({
+        code: "BAD_VALUE",
+        path,
+        message: `The entry "${entry}" is relative, but this workflow has no folder to start from`,
+        at,
+        hint: "Use an absolute path or $workspace, or apply the workflow from its folder.",
+      });
     }
     if (problem === null && kind === "write" && /^\$(?:plugin|input)(?:\/|$)/.test(entry)) unused(block, { entry, at, path }, "is never writable");
   });

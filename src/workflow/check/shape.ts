@@ -2,7 +2,7 @@
 // the "did you mean" of unknown keys, and the JSON Schema for editors; so they cannot disagree.
 
 export type TextShape = { is: "text"; pattern?: RegExp; means?: string; oneOf?: readonly string[]; max?: number; min?: number };
-export type KeysShape = { is: "keys"; keys: Readonly<Record<string, Key>>; /** How messages name it, such as "a task". */ name: string };
+export type KeysShape = { is: "keys"; keys: Readonly<Record<string, Key>> /** How messages name it, such as "a task". */; name: string };
 
 export type Shape =
   | TextShape
@@ -13,7 +13,7 @@ export type Shape =
   | { is: "duration"; min?: number }
   /** Any JSON value; `object` takes maps only. */
   | { is: "json" }
-  | { is: "object"; /** Whether its strings may hold expressions; only for the schema's description. */ templates?: boolean }
+  | { is: "object" /** Whether its strings may hold expressions; only for the schema's description. */; templates?: boolean }
   | { is: "list"; of: Shape; min?: number; max?: number }
   | { is: "map"; of: Shape; key?: RegExp; keyMeans?: string; max?: number }
   | KeysShape

@@ -25,7 +25,11 @@ function needsOf(node: RawNode, path: string): NeedSite[] {
 /** All tasks and handlers. */
 export function findSites(root: RawNode): TaskSite[] {
   const sites: TaskSite[] = [];
-  for (const [key, phase] of [["tasks", null], ["onFailure", "onFailure"], ["finally", "finally"]] as const) {
+  for (const [key, phase] of [
+    ["tasks", null],
+    ["onFailure", "onFailure"],
+    ["finally", "finally"],
+  ] as const) {
     for (const [position, node] of itemsOf(memberOf(root, key)).entries()) {
       const path = `${key}[${position}]`;
       sites.push({ id: textOf(memberOf(node, "id")), index: sites.length, phase, path, node, needs: needsOf(node, path) });
@@ -50,6 +54,7 @@ export function checkIds(owners: readonly { node: RawNode; path: string }[], wha
   }
   for (const [id, places] of found) {
     if (places.length < 2) continue;
-    for (const { node, path } of places) report.add({ code: "DUPLICATE_ID", path, message: `The id "${id}" is used by ${places.length} ${what}`, at: node });
+    for (const { node, path } of places)
+      report.add({ code: "DUPLICATE_ID", path, message: `The id "${id}" is used by ${places.length} ${what}`, at: node });
   }
 }

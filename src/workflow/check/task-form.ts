@@ -31,21 +31,42 @@ function checkTogether(site: TaskSite, report: Report): void {
   const has = (key: string): boolean => entryOf(site.node, key) !== undefined;
   const path = site.path;
   if (has("type") && has("run")) exclusive(site, "run", 'A task has "type" or "run", not both', report);
-  if (!has("type") && !has("run")) report.add({ code: "EXCLUSIVE_KEYS", path, message: 'A task has either "type" or "run"; this one has neither', at: { start: site.node.start, end: site.node.start + 1 } });
+  if (!has("type") && !has("run"))
+    report.add({
+      code: "EXCLUSIVE_KEYS",
+      path,
+      message: 'A task has either "type" or "run"; this one has neither',
+      at: { start: site.node.start, end: site.node.start + 1 },
+    });
   if (has("forEach") && has("matrix")) exclusive(site, "matrix", 'A task has "forEach" or "matrix", not both', report);
-  if (has("concurrency") && !has("forEach") && !has("matrix")) exclusive(site, "concurrency", '"concurrency" of a task goes with "forEach" or "matrix"', report);
+  if (has("concurrency") && !has("forEach") && !has("matrix"))
+    exclusive(site, "concurrency", '"concurrency" of a task goes with "forEach" or "matrix"', report);
   if (has("image") && textOf(memberOf(site.node, "runtime")) !== "docker") exclusive(site, "image", '"image" goes with "runtime: docker"', report);
-  if (actionOf(site) !== shellAction && actionOf(site) !== null) for (const key of ["env", "shell", "workdir"]) exclusive(site, key, `"${key}" goes with "run"`, report);
+  if (actionOf(site) !== shellAction && actionOf(site) !== null)
+    for (const key of ["env", "shell", "workdir"]) exclusive(site, key, `"${key}" goes with "run"`, report);
   const retry = memberOf(site.node, "retry");
   const seconds = entryOf(retry, "backoffSeconds");
-  if (seconds !== undefined && entryOf(retry, "delay") !== undefined) report.add({ code: "EXCLUSIVE_KEYS", path: `${path}.retry.backoffSeconds`, message: 'Only one of "delay" and "backoffSeconds" can stand', at: seconds.keyAt });
+  if (seconds !== undefined && entryOf(retry, "delay") !== undefined)
+    report.add({
+      code: "EXCLUSIVE_KEYS",
+      path: `${path}.retry.backoffSeconds`,
+      message: 'Only one of "delay" and "backoffSeconds" can stand',
+      at: seconds.keyAt,
+    });
   const value = seconds?.value;
-  if (value?.kind === "scalar" && typeof value.value === "number" && !(value.value >= 0 && value.value <= 31_622_400)) report.add({ code: "BAD_VALUE", path: `${path}.retry.backoffSeconds`, message: "The delay must be from 0 to 31622400 seconds", at: value });
+  if (value?.kind === "scalar" && typeof value.value === "number" && !(value.value >= 0 && value.value <= 31_622_400))
+    report.add({ code: "BAD_VALUE", path: `${path}.retry.backoffSeconds`, message: "The delay must be from 0 to 31622400 seconds", at: value });
   if (actionOf(site) !== shellAction) return;
   const inputs = memberOf(site.node, "inputs");
   for (const key of has("run") ? ["script", "shell"] : has("shell") ? ["shell"] : []) {
     const entry = entryOf(inputs, key);
-    if (entry !== undefined) report.add({ code: "EXCLUSIVE_KEYS", path: `${path}.inputs.${key}`, message: `"inputs.${key}" is what "${key === "script" ? "run" : "shell"}" gives already`, at: entry.keyAt });
+    if (entry !== undefined)
+      report.add({
+        code: "EXCLUSIVE_KEYS",
+        path: `${path}.inputs.${key}`,
+        message: `"inputs.${key}" is what "${key === "script" ? "run" : "shell"}" gives already`,
+        at: entry.keyAt,
+      });
   }
 }
 
@@ -56,7 +77,8 @@ function checkPlainTexts(site: TaskSite, report: Report): void {
     if (at === undefined || text === null) continue;
     const path = `${site.path}.${key}`;
     if (hasTemplate(text)) report.add({ code: "BAD_VALUE", path, message: `"${key}" takes no expressions`, at });
-    else if (key === "workdir" && (text.startsWith("/") || text.split("/").includes(".."))) report.add({ code: "BAD_VALUE", path, message: "The work folder must be a path below the workspace", at });
+    else if (key === "workdir" && (text.startsWith("/") || text.split("/").includes("..")))
+      report.add({ code: "BAD_VALUE", path, message: "The work folder must be a path below the workspace", at });
   }
 }
 
@@ -68,8 +90,20 @@ function checkAction(site: TaskSite, findAction: FindAction, report: Report): vo
   if (action === null) {
     if (type === undefined) return;
     const isCore = name.startsWith("core/");
-    const hint = isCore ? didYouMean(name, coreActions.map((known) => known.action)) : "Install the plugin, or check the spelling.";
-    report.add({ code: "UNKNOWN_ACTION", path: `${site.path}.type`, message: isCore ? `There is no built-in action "${name}"` : `The action "${name}" is not installed`, at: type, hint, warning: !isCore });
+    const hint = isCore
+      ? didYouMean(
+          name,
+          coreActions.map((known) => known.action),
+        )
+      : "Install the plugin, or check the spelling.";
+    report.add({
+      code: "UNKNOWN_ACTION",
+      path: `${site.path}.type`,
+      message: isCore ? `There is no built-in action "${name}"` : `The action "${name}" is not installed`,
+      at: type,
+      hint,
+      warning: !isCore,
+    });
     return;
   }
   const node = memberOf(site.node, "inputs");
@@ -95,8 +129,12 @@ function checkScript(site: TaskSite, report: Report, text: string): void {
     const expression = `${match[1] ?? ""}${match[2] ?? ""}`.trim();
     const variable = /[A-Za-z0-9]+$/.exec(expression)?.[0]?.toUpperCase() ?? "VALUE";
     report.add({
-      code: "TEMPLATE_IN_SCRIPT", path: node === inInputs ? `${site.path}.inputs.script` : `${site.path}.run`, warning: true, at: { start, end: start + 2 },
-      message: "Nothing is replaced in a script; pass the value through env", hint: `env: { ${variable}: "{{ ${expression} }}" }, and in the script "$${variable}"`,
+      code: "TEMPLATE_IN_SCRIPT",
+      path: node === inInputs ? `${site.path}.inputs.script` : `${site.path}.run`,
+      warning: true,
+      at: { start, end: start + 2 },
+      message: "Nothing is replaced in a script; pass the value through env",
+      hint: `env: { ${variable}: "{{ ${expression} }}" }, and in the script "$${variable}"`,
     });
   }
 }
@@ -104,7 +142,14 @@ function checkScript(site: TaskSite, report: Report, text: string): void {
 function checkSecrets(site: TaskSite, listed: ReadonlySet<string>, report: Report): void {
   for (const [index, node] of itemsOf(memberOf(site.node, "secrets")).entries()) {
     const name = textOf(node);
-    if (name !== null && !listed.has(name)) report.add({ code: "SECRET_NOT_LISTED", path: `${site.path}.secrets[${index}]`, message: `The secret "${name}" is not in the workflow's list, which a task can only narrow`, at: node, hint: didYouMean(name, listed) });
+    if (name !== null && !listed.has(name))
+      report.add({
+        code: "SECRET_NOT_LISTED",
+        path: `${site.path}.secrets[${index}]`,
+        message: `The secret "${name}" is not in the workflow's list, which a task can only narrow`,
+        at: node,
+        hint: didYouMean(name, listed),
+      });
   }
 }
 

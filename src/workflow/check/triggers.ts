@@ -7,14 +7,14 @@ import { checkIds, textOf } from "./sites.ts";
 export type TriggerSite = { node: RawMap; path: string };
 
 /** Both forms, `triggers:` and `trigger:`. */
-export function findTriggers(root: RawNode): TriggerSite[] {
+function findTriggers(root: RawNode): TriggerSite[] {
   const single = memberOf(root, "trigger");
   const nodes = itemsOf(memberOf(root, "triggers")).map((node, index) => ({ node, path: `triggers[${index}]` }));
   if (single !== undefined) nodes.push({ node: single, path: "trigger" });
   return nodes.flatMap(({ node, path }) => (node.kind === "map" ? [{ node, path }] : []));
 }
 
-export function isTimeZone(name: string): boolean {
+function isTimeZone(name: string): boolean {
   try {
     return new Intl.DateTimeFormat("en-US", { timeZone: name }).format(0) !== "";
   } catch {
@@ -32,7 +32,7 @@ const referenceTime = new Date("2024-01-01T00:00:00Z");
 const nicknames = new Set(["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"]);
 
 /** Why a text is no cron expression for us, null when it is one: 5 or 6 fields or a nickname, and it fires some day. */
-export function findCronProblem(text: string): string | null {
+function findCronProblem(text: string): string | null {
   const trimmed = text.trim();
   const fields = trimmed.split(/\s+/).length;
   if (trimmed.startsWith("@") ? !nicknames.has(trimmed.toLowerCase()) : fields !== 5 && fields !== 6) {
@@ -55,11 +55,18 @@ function checkCron({ node, path }: TriggerSite, report: Report): void {
   const cron = memberOf(node, "cron");
   const text = textOf(cron);
   const problem = text === null ? null : findCronProblem(text);
-  if (cron !== undefined && problem !== null) report.add({ code: "BAD_CRON", path: `${path}.cron`, message: `The cron expression "${String(text)}" ${problem}`, at: cron });
+  if (cron !== undefined && problem !== null)
+    report.add({ code: "BAD_CRON", path: `${path}.cron`, message: `The cron expression "${String(text)}" ${problem}`, at: cron });
   const zone = memberOf(node, "timezone");
   const name = textOf(zone);
   if (zone !== undefined && name !== null && !isTimeZone(name)) {
-    report.add({ code: "BAD_TIMEZONE", path: `${path}.timezone`, message: `There is no time zone "${name}"`, at: zone, hint: didYouMean(name, Intl.supportedValuesOf("timeZone")) });
+    report.add({
+      code: "BAD_TIMEZONE",
+      path: `${path}.timezone`,
+      message: `There is no time zone "${name}"`,
+      at: zone,
+      hint: didYouMean(name, Intl.supportedValuesOf("timeZone")),
+    });
   }
 }
 
@@ -72,7 +79,9 @@ function checkAddresses(sites: readonly TriggerSite[], report: Report): void {
     found.set(key, [...(found.get(key) ?? []), { at, path: `${path}.path` }]);
   }
   for (const [key, places] of found) {
-    if (places.length > 1) for (const { at, path } of places) report.add({ code: "DUPLICATE_ID", path, message: `${places.length} webhooks of this workflow answer ${key}`, at });
+    if (places.length > 1)
+      for (const { at, path } of places)
+        report.add({ code: "DUPLICATE_ID", path, message: `${places.length} webhooks of this workflow answer ${key}`, at });
   }
 }
 
@@ -81,7 +90,13 @@ function checkGivenInputs({ node, path }: TriggerSite, declared: ReadonlySet<str
   if (inputs?.kind !== "map") return;
   for (const [key, { keyAt }] of inputs.entries) {
     if (declared.has(key)) continue;
-    report.add({ code: "UNKNOWN_KEY", path: memberPath(`${path}.inputs`, key), message: `The workflow declares no input "${key}"`, at: keyAt, hint: didYouMean(key, declared) });
+    report.add({
+      code: "UNKNOWN_KEY",
+      path: memberPath(`${path}.inputs`, key),
+      message: `The workflow declares no input "${key}"`,
+      at: keyAt,
+      hint: didYouMean(key, declared),
+    });
   }
 }
 
@@ -89,7 +104,8 @@ function checkGivenInputs({ node, path }: TriggerSite, declared: ReadonlySet<str
 export function checkTriggers(root: RawNode, declared: { secrets: ReadonlySet<string>; inputs: ReadonlySet<string> }, report: Report): TriggerSite[] {
   const sites = findTriggers(root);
   const single = entryOf(root, "trigger");
-  if (single !== undefined && entryOf(root, "triggers") !== undefined) report.add({ code: "EXCLUSIVE_KEYS", path: "trigger", message: 'Only one of "trigger" and "triggers" can stand', at: single.keyAt });
+  if (single !== undefined && entryOf(root, "triggers") !== undefined)
+    report.add({ code: "EXCLUSIVE_KEYS", path: "trigger", message: 'Only one of "trigger" and "triggers" can stand', at: single.keyAt });
   checkIds(sites, "triggers", report);
   checkAddresses(sites, report);
   for (const site of sites) {
@@ -99,7 +115,13 @@ export function checkTriggers(root: RawNode, declared: { secrets: ReadonlySet<st
     const secret = memberOf(site.node, "secret");
     const name = textOf(secret);
     if (type === "webhook" && secret !== undefined && name !== null && !declared.secrets.has(name)) {
-      report.add({ code: "SECRET_NOT_LISTED", path: `${site.path}.secret`, message: `The secret "${name}" is not in the workflow's list`, at: secret, hint: didYouMean(name, declared.secrets) ?? `Add it: secrets: [${[...declared.secrets, name].join(", ")}]` });
+      report.add({
+        code: "SECRET_NOT_LISTED",
+        path: `${site.path}.secret`,
+        message: `The secret "${name}" is not in the workflow's list`,
+        at: secret,
+        hint: didYouMean(name, declared.secrets) ?? `Add it: secrets: [${[...declared.secrets, name].join(", ")}]`,
+      });
     }
   }
   return sites;

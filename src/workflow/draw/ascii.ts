@@ -70,7 +70,12 @@ function drawBox(canvas: Canvas, node: LayoutNode, middle: number, y: number): v
 }
 
 /** Lines between two levels; every node above has a row of its own, so that lines to different tasks do not run together. */
-function drawEdges(canvas: Canvas, above: readonly LayoutNode[], targets: ReadonlyMap<LayoutNode, LayoutNode[]>, place: { middle: Map<LayoutNode, number>; y: number }): number {
+function drawEdges(
+  canvas: Canvas,
+  above: readonly LayoutNode[],
+  targets: ReadonlyMap<LayoutNode, LayoutNode[]>,
+  place: { middle: Map<LayoutNode, number>; y: number },
+): number {
   const sources = above.filter((node) => (targets.get(node) ?? []).length > 0);
   const bottom = place.y + sources.length + 1;
   sources.forEach((node, index) => {
@@ -94,7 +99,11 @@ function renderCanvas(canvas: Canvas): string {
     const text = canvas.text[y] ?? [];
     const strokes = canvas.strokes[y] ?? new Map<number, number>();
     const width = Math.max(text.length, ...[...strokes.keys()].map((x) => x + 1));
-    rows.push(Array.from({ length: width }, (_, x) => text[x] ?? lines[strokes.get(x) ?? 0] ?? " ").join("").trimEnd());
+    rows.push(
+      Array.from({ length: width }, (_, x) => text[x] ?? lines[strokes.get(x) ?? 0] ?? " ")
+        .join("")
+        .trimEnd(),
+    );
   }
   return rows.join("\n");
 }
@@ -113,11 +122,13 @@ function drawBoxes(layout: Layout, middle: Map<LayoutNode, number>): string {
 
 function drawList(tasks: readonly TaskDefinition[]): string {
   const byId = new Map(tasks.map((task) => [task.id, task]));
-  const rows = findLevels(tasks).flatMap((level, index) => level.map((id, position) => {
-    const needs = byId.get(id)?.needs ?? [];
-    const shown = needs.length > 8 ? [...needs.slice(0, 8), `… ${needs.length - 8} more`] : needs;
-    return `${(position === 0 ? `${index + 1}` : "").padStart(4)}  ${id}${shown.length > 0 ? `  ◀─ ${shown.join(", ")}` : ""}`;
-  }));
+  const rows = findLevels(tasks).flatMap((level, index) =>
+    level.map((id, position) => {
+      const needs = byId.get(id)?.needs ?? [];
+      const shown = needs.length > 8 ? [...needs.slice(0, 8), `… ${needs.length - 8} more`] : needs;
+      return `${(position === 0 ? `${index + 1}` : "").padStart(4)}  ${id}${shown.length > 0 ? `  ◀─ ${shown.join(", ")}` : ""}`;
+    }),
+  );
   return rows.join("\n");
 }
 

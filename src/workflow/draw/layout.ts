@@ -43,10 +43,12 @@ function neighbours(edges: readonly LayoutEdge[], side: "from" | "to"): Map<Layo
 }
 
 function reorder(layer: LayoutNode[], toward: ReadonlyMap<LayoutNode, LayoutNode[]>): void {
-  const mean = new Map(layer.map((node) => {
-    const near = toward.get(node) ?? [];
-    return [node, near.length === 0 ? node.order : near.reduce((sum, other) => sum + other.order, 0) / near.length];
-  }));
+  const mean = new Map(
+    layer.map((node) => {
+      const near = toward.get(node) ?? [];
+      return [node, near.length === 0 ? node.order : near.reduce((sum, other) => sum + other.order, 0) / near.length];
+    }),
+  );
   layer.sort((a, b) => (mean.get(a) ?? 0) - (mean.get(b) ?? 0) || a.order - b.order);
   layer.forEach((node, order) => {
     node.order = order;

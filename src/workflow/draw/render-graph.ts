@@ -32,7 +32,9 @@ function mermaidTasks(tasks: readonly TaskDefinition[], names: ReadonlyMap<strin
 
 function drawMermaid(sections: readonly Section[]): string {
   const names = numberTasks(sections);
-  const body = sections.flatMap(({ title, tasks }, index) => (title === null ? mermaidTasks(tasks, names, "  ") : [`  subgraph s${index}["${title}"]`, ...mermaidTasks(tasks, names, "    "), "  end"]));
+  const body = sections.flatMap(({ title, tasks }, index) =>
+    title === null ? mermaidTasks(tasks, names, "  ") : [`  subgraph s${index}["${title}"]`, ...mermaidTasks(tasks, names, "    "), "  end"],
+  );
   return `${["flowchart TD", ...body].join("\n")}\n`;
 }
 
@@ -48,7 +50,11 @@ function dotTasks(tasks: readonly TaskDefinition[], names: ReadonlyMap<string, s
 
 function drawDot(name: string, sections: readonly Section[]): string {
   const names = numberTasks(sections);
-  const body = sections.flatMap(({ title, tasks }, index) => (title === null ? dotTasks(tasks, names, "  ") : [`  subgraph cluster_${index} {`, `    label=${dotText(title)};`, ...dotTasks(tasks, names, "    "), "  }"]));
+  const body = sections.flatMap(({ title, tasks }, index) =>
+    title === null
+      ? dotTasks(tasks, names, "  ")
+      : [`  subgraph cluster_${index} {`, `    label=${dotText(title)};`, ...dotTasks(tasks, names, "    "), "  }"],
+  );
   return `${[`digraph ${dotText(name)} {`, "  rankdir=TB;", '  node [shape=box, style=rounded, fontname="monospace"];', ...body, "}"].join("\n")}\n`;
 }
 

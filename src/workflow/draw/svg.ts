@@ -11,7 +11,7 @@ const columnGap = 24;
 const margin = 20;
 const titleHeight = 28;
 
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;").replaceAll("'", "&#39;");
 }
 
@@ -51,12 +51,16 @@ function drawEdge(from: Place, to: Place, isLast: boolean): string {
 function drawNode(node: LayoutNode, place: Place): string {
   if (node.task === null) return "";
   const x = round(place.x);
-  return `<g><rect x="${round(place.x - place.width / 2)}" y="${round(place.y)}" width="${round(place.width)}" height="${boxHeight}" rx="6"/>` +
-    `<text x="${x}" y="${round(place.y + 19)}" class="id">${escapeXml(node.task.id)}</text><text x="${x}" y="${round(place.y + 35)}" class="action">${escapeXml(node.task.action)}</text></g>`;
+  return (
+    `<g><rect x="${round(place.x - place.width / 2)}" y="${round(place.y)}" width="${round(place.width)}" height="${boxHeight}" rx="6"/>` +
+    `<text x="${x}" y="${round(place.y + 19)}" class="id">${escapeXml(node.task.id)}</text>` +
+    `<text x="${x}" y="${round(place.y + 35)}" class="action">${escapeXml(node.task.action)}</text></g>`
+  );
 }
 
 const style =
-  "text{font-family:ui-monospace,monospace;text-anchor:middle;fill:#1f2933}.id{font-size:12px;font-weight:600}.action{font-size:10px;fill:#52606d}.title{font-size:12px;text-anchor:start;fill:#52606d}" +
+  "text{font-family:ui-monospace,monospace;text-anchor:middle;fill:#1f2933}" +
+  ".id{font-size:12px;font-weight:600}.action{font-size:10px;fill:#52606d}.title{font-size:12px;text-anchor:start;fill:#52606d}" +
   "rect{fill:#f5f7fa;stroke:#7b8794}path{fill:none;stroke:#7b8794}.tip{fill:#7b8794;stroke:none}" +
   "@media(prefers-color-scheme:dark){text{fill:#f5f7fa}.action,.title{fill:#cbd2d9}rect{fill:#323f4b;stroke:#9aa5b1}path{stroke:#9aa5b1}.tip{fill:#9aa5b1}}";
 
@@ -85,7 +89,10 @@ export function drawSvg(name: string, sections: readonly Section[]): string {
     top = drawn.bottom + margin;
   }
   const size = `width="${round(width + 2 * margin)}" height="${round(top)}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} viewBox="0 0 ${round(width + 2 * margin)} ${round(top)}" role="img" aria-label="${escapeXml(name)}">\n` +
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" ${size} viewBox="0 0 ${round(width + 2 * margin)} ${round(top)}" role="img" aria-label="${escapeXml(name)}">\n` +
     `<title>${escapeXml(name)}</title>\n<style>${style}</style>\n` +
-    `<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="2" refY="4" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>\n${parts.join("\n")}\n</svg>\n`;
+    `<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="2" refY="4" orient="auto">` +
+    `<path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>\n${parts.join("\n")}\n</svg>\n`
+  );
 }

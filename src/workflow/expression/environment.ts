@@ -36,16 +36,24 @@ function registerTimes(environment: Environment): void {
   const time = "google.protobuf.Timestamp";
   environment.registerFunction(`string(${time}): string`, (at: Date) => at.toISOString(), sync);
   environment.registerFunction("string(google.protobuf.Duration): string", String, sync);
-  environment.registerFunction(`strictTimestamp(string): ${time}`, (text: string) => {
-    const at = parseTime(text);
-    if (at === null) throw new Error(`timestamp() takes an RFC 3339 time`);
-    return new Date(at);
-  }, sync);
-  environment.registerFunction(`strictTimestamp(int): ${time}`, (seconds: bigint) => {
-    const at = Number(seconds) * 1000;
-    if (!(Math.abs(at) <= 253_402_300_799_999)) throw new Error("timestamp() takes seconds within the years 1 to 9999");
-    return new Date(at);
-  }, sync);
+  environment.registerFunction(
+    `strictTimestamp(string): ${time}`,
+    (text: string) => {
+      const at = parseTime(text);
+      if (at === null) throw new Error(`timestamp() takes an RFC 3339 time`);
+      return new Date(at);
+    },
+    sync,
+  );
+  environment.registerFunction(
+    `strictTimestamp(int): ${time}`,
+    (seconds: bigint) => {
+      const at = Number(seconds) * 1000;
+      if (!(Math.abs(at) <= 253_402_300_799_999)) throw new Error("timestamp() takes seconds within the years 1 to 9999");
+      return new Date(at);
+    },
+    sync,
+  );
   environment.registerFunction(`strictTimestamp(${time}): ${time}`, (at: Date) => at, sync);
   for (const [name, field] of Object.entries(timeFields)) {
     environment.registerFunction(`${time}.${name}InZone(string): int`, (at: Date, zone: string) => BigInt(field(at, zone)), sync);
@@ -54,7 +62,12 @@ function registerTimes(environment: Environment): void {
 }
 
 function registerNumbers(environment: Environment): void {
-  const widened: Record<string, (a: number, b: number) => number> = { "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b };
+  const widened: Record<string, (a: number, b: number) => number> = {
+    "+": (a, b) => a + b,
+    "-": (a, b) => a - b,
+    "*": (a, b) => a * b,
+    "/": (a, b) => a / b,
+  };
   for (const [sign, compute] of Object.entries(widened)) {
     const widen = (a: number | bigint, b: number | bigint): number => compute(Number(a), Number(b));
     environment.registerOperator(`int ${sign} double: double`, widen);
@@ -70,7 +83,10 @@ let ready: Environment | null = null;
 function environment(): Environment {
   if (ready !== null) return ready;
   const library = require("@marcbachmann/cel-js") as typeof import("@marcbachmann/cel-js");
-  const made = new library.Environment({ homogeneousAggregateLiterals: false, limits: { maxAstNodes: 10_000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000 } });
+  const made = new library.Environment({
+    homogeneousAggregateLiterals: false,
+    limits: { maxAstNodes: 10_000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000 },
+  });
   for (const name of rootNames) made.registerVariable(name, "dyn");
   made.registerFunction("success(): bool", () => status.success, sync);
   made.registerFunction("failure(): bool", () => status.failure, sync);

@@ -26,18 +26,29 @@ type Located = { summary?: string; range?: { start: number; end: number }; messa
 
 /** Our own names for replaced functions are not shown to people. */
 function plainMessage(message: string): string {
-  return message.replaceAll("matchesLinear", "matches").replaceAll("strictTimestamp", "timestamp").replaceAll("InZone", "").replaceAll("google.protobuf.Timestamp", "timestamp");
+  return message
+    .replaceAll("matchesLinear", "matches")
+    .replaceAll("strictTimestamp", "timestamp")
+    .replaceAll("InZone", "")
+    .replaceAll("google.protobuf.Timestamp", "timestamp");
 }
 
 function problemOf(thrown: unknown, text: string): ExpressionProblem {
   if (thrown instanceof RangeError) return { message: "The expression is nested too deep", start: 0, end: text.length };
   const located = thrown as Located;
   const start = Math.min(located.range?.start ?? 0, text.length);
-  return { message: plainMessage(located.summary ?? located.message), start, end: Math.max(start, Math.min(located.range?.end ?? start, text.length)) };
+  return {
+    message: plainMessage(located.summary ?? located.message),
+    start,
+    end: Math.max(start, Math.min(located.range?.end ?? start, text.length)),
+  };
 }
 
 function evaluationError(text: string, thrown: unknown): Error {
-  const cause = thrown instanceof RangeError ? "it is nested too deep or makes too large a value" : plainMessage((thrown as Located).summary ?? (thrown as Located).message);
+  const cause =
+    thrown instanceof RangeError
+      ? "it is nested too deep or makes too large a value"
+      : plainMessage((thrown as Located).summary ?? (thrown as Located).message);
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
   return fail("EXPRESSION_ERROR", `Cannot evaluate "{{ ${shown} }}": ${cause}`, { details: { expression: shown, cause } });
 }
@@ -56,7 +67,11 @@ const known = new Set<string>(rootNames);
 
 function parse(text: string): ParsedExpression {
   if (text.length > limits.expressionCharsMax) {
-    return { expression: null, references: [], problem: { message: `The expression has more than ${limits.expressionCharsMax} characters`, start: 0, end: text.length } };
+    return {
+      expression: null,
+      references: [],
+      problem: { message: `The expression has more than ${limits.expressionCharsMax} characters`, start: 0, end: text.length },
+    };
   }
   let references: readonly Reference[] = [];
   try {

@@ -13,7 +13,13 @@ export type Reference = {
 };
 
 const typeNames = new Set(["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"]);
-const macros = new Map([["map", [2, 3]], ["filter", [2]], ["all", [2]], ["exists", [2]], ["exists_one", [2]]]);
+const macros = new Map([
+  ["map", [2, 3]],
+  ["filter", [2]],
+  ["all", [2]],
+  ["exists", [2]],
+  ["exists_one", [2]],
+]);
 const statusFunctions = new Set(["success", "failure", "always"]);
 
 export type Findings = { references: Reference[]; callsStatus: boolean };

@@ -22,7 +22,8 @@ type Evaluate = (scope: Scope) => Json;
 
 function compileExpression(text: string): Expression {
   const { expression, problem } = parseExpression(text);
-  if (expression === null) throw fail("EXPRESSION_ERROR", `Cannot evaluate "{{ ${text.trim().slice(0, 200)} }}": ${problem?.message ?? "not an expression"}`);
+  if (expression === null)
+    throw fail("EXPRESSION_ERROR", `Cannot evaluate "{{ ${text.trim().slice(0, 200)} }}": ${problem?.message ?? "not an expression"}`);
   return expression;
 }
 
@@ -50,7 +51,8 @@ function compileText(text: string): Evaluate | null {
     let out = "";
     for (const part of compiled) {
       out += part(scope);
-      if (out.length > textUnitsMax) throw fail("EXPRESSION_ERROR", `Cannot evaluate "${text.slice(0, 200)}": it makes more than ${textUnitsMax} characters`);
+      if (out.length > textUnitsMax)
+        throw fail("EXPRESSION_ERROR", `Cannot evaluate "${text.slice(0, 200)}": it makes more than ${textUnitsMax} characters`);
     }
     return out;
   };
@@ -96,7 +98,7 @@ export function createConstant(value: Json): Template {
   return { evaluate: () => value };
 }
 
-/** The expression of a condition: what stands in its one `{{ }}`, white space around it aside, or the whole text when it has none; null for any other mixture. */
+/** The expression of a condition: what stands in its one `{{ }}`, or the whole text when it has none; null for any other mixture. */
 export function conditionText(text: string): { expression: string; start: number } | null {
   if (!hasTemplate(text)) return { expression: text, start: 0 };
   const { parts, problem } = splitTemplate(text);

@@ -58,7 +58,7 @@ function fromObject(value: object, counter: Counter): Json {
   throw new Error("its result is a type, not a value");
 }
 
-export function isDuration(value: unknown): value is { seconds: bigint; nanos: number; toString(): string } {
+function isDuration(value: unknown): value is { seconds: bigint; nanos: number; toString(): string } {
   return Object.prototype.toString.call(value) === "[object google.protobuf.Duration]";
 }
 

@@ -9,7 +9,15 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
   const known = formats.get(timeZone);
   if (known !== undefined) return known;
   const made = new Intl.DateTimeFormat("en-US", {
-    timeZone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric", era: "short",
+    timeZone,
+    hourCycle: "h23",
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+    era: "short",
   });
   if (formats.size >= 100) formats.clear();
   formats.set(timeZone, made);
@@ -17,9 +25,20 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
 }
 
 function fieldsOf(at: Date, timeZone: string): Fields {
-  const found = new Map(formatOf(timeZone).formatToParts(at).map((part) => [part.type, part.value]));
+  const found = new Map(
+    formatOf(timeZone)
+      .formatToParts(at)
+      .map((part) => [part.type, part.value]),
+  );
   const number = (type: Intl.DateTimeFormatPartTypes): number => Number(found.get(type) ?? 0);
-  return { year: number("year"), month: number("month"), day: number("day"), hour: number("hour"), minute: number("minute"), second: number("second") };
+  return {
+    year: number("year"),
+    month: number("month"),
+    day: number("day"),
+    hour: number("hour"),
+    minute: number("minute"),
+    second: number("second"),
+  };
 }
 
 function dayNumber(fields: Fields): number {

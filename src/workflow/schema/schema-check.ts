@@ -15,11 +15,20 @@ function ajv(): Ajv {
   if (engine !== null) return engine;
   const { Ajv: Validator } = require("ajv") as typeof import("ajv");
   // `code` names the module only in standalone code, which is never generated here.
-  const made = new Validator({ allErrors: true, strict: false, validateFormats: true, logger: false, code: { regExp: Object.assign(regExp, { code: "regExp" }) } });
+  const made = new Validator({
+    allErrors: true,
+    strict: false,
+    validateFormats: true,
+    logger: false,
+    code: { regExp: Object.assign(regExp, { code: "regExp" }) },
+  });
   for (const [name, test] of Object.entries(formats)) made.addFormat(name, test);
   made.removeKeyword("uniqueItems");
   made.addKeyword({
-    keyword: "uniqueItems", type: "array", schemaType: "boolean", error: { message: "must not have the same item twice" },
+    keyword: "uniqueItems",
+    type: "array",
+    schemaType: "boolean",
+    error: { message: "must not have the same item twice" },
     validate: (wanted: boolean, items: unknown[]) => !wanted || new Set(items.map(canonicalJson)).size === items.length,
   });
   engine = made;
@@ -51,12 +60,15 @@ function compile(schema: JsonObject): ValidateFunction {
 /** Keys of a JSON Pointer; those into lists become numbers. */
 function keysOf(pointer: string, value: Json): (string | number)[] {
   let at: unknown = value;
-  return pointer.split("/").slice(1).map((part) => {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    const isIndex = Array.isArray(at);
-    at = (at as Record<string, unknown> | null)?.[key];
-    return isIndex ? Number(key) : key;
-  });
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((part) => {
+      const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
+      const isIndex = Array.isArray(at);
+      at = (at as Record<string, unknown> | null)?.[key];
+      return isIndex ? Number(key) : key;
+    });
 }
 
 function toFinding(error: ErrorObject, value: Json): SchemaFinding {

@@ -32,15 +32,23 @@ function isPattern(value: Json): boolean {
 const keywords: Record<string, (value: Json) => boolean> = {
   type: (value) => (Array.isArray(value) ? value.length > 0 && value.every((name) => typeNames.has(String(name))) : typeNames.has(String(value))),
   enum: (value) => Array.isArray(value) && value.length > 0 && value.every((item) => typeof item !== "object" || item === null),
-  minimum: isNumber, maximum: isNumber, exclusiveMinimum: isNumber, exclusiveMaximum: isNumber,
-  minLength: isCount, maxLength: isCount, minItems: isCount, maxItems: isCount,
+  minimum: isNumber,
+  maximum: isNumber,
+  exclusiveMinimum: isNumber,
+  exclusiveMaximum: isNumber,
+  minLength: isCount,
+  maxLength: isCount,
+  minItems: isCount,
+  maxItems: isCount,
   pattern: isPattern,
   format: (value) => Object.hasOwn(formats, String(value)),
   properties: (value) => isObject(value) && Object.values(value).every((member) => isSimpleSchema(member as Json)),
   required: (value) => Array.isArray(value) && value.every(isText) && new Set(value).size === value.length,
   additionalProperties: (value) => typeof value === "boolean" || isSimpleSchema(value),
   items: (value) => isSimpleSchema(value),
-  description: isText, title: isText, default: () => true,
+  description: isText,
+  title: isText,
+  default: () => true,
 };
 
 /** Whether this module can check values against a schema. */
@@ -110,7 +118,8 @@ function checkAny(schema: JsonObject, value: Json, check: Check): void {
   const types = schema["type"] === undefined ? [] : [schema["type"]].flat().map(String);
   if (types.length > 0 && !types.some((type) => hasType(value, type))) add(check, "type", `must be ${types.join(" or ")}`);
   const allowed = schema["enum"];
-  if (Array.isArray(allowed) && !allowed.includes(value)) add(check, "enum", `must be one of ${allowed.map((item) => JSON.stringify(item)).join(", ")}`);
+  if (Array.isArray(allowed) && !allowed.includes(value))
+    add(check, "enum", `must be one of ${allowed.map((item) => JSON.stringify(item)).join(", ")}`);
   if (typeof value === "number") checkNumber(schema, value, check);
   else if (typeof value === "string") checkText(schema, value, check);
   else if (Array.isArray(value)) checkArray(schema, value, check);

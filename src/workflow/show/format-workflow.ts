@@ -98,7 +98,8 @@ export function formatWorkflow(source: string, file = "workflow.yaml"): string {
   const text = createSourceText(source, file);
   const report = createReport(text);
   readYaml(text, report);
-  if (report.hasErrors()) throw fail("WORKFLOW_INVALID", `Cannot format "${file}": it is not well-formed`, { details: { diagnostics: report.list() } });
+  if (report.hasErrors())
+    throw fail("WORKFLOW_INVALID", `Cannot format "${file}": it is not well-formed`, { details: { diagnostics: report.list() } });
   if (isJson(source)) return formatJson(source);
   let current = formatOnce(source);
   for (let pass = 0; pass < passesMax; pass++) {

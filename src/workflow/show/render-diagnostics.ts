@@ -11,7 +11,10 @@ function excerpt(line: string, column: number): { text: string; column: number }
   const plain = line.replaceAll("\t", " ");
   if (plain.length <= shownMax) return { text: plain, column };
   const start = Math.max(0, Math.min(column - 1 - shownMax / 2, plain.length - shownMax));
-  return { text: `${start > 0 ? "…" : ""}${plain.slice(start, start + shownMax)}${start + shownMax < plain.length ? "…" : ""}`, column: column - start + (start > 0 ? 1 : 0) };
+  return {
+    text: `${start > 0 ? "…" : ""}${plain.slice(start, start + shownMax)}${start + shownMax < plain.length ? "…" : ""}`,
+    column: column - start + (start > 0 ? 1 : 0),
+  };
 }
 
 /** Columns that a text takes on a screen: characters outside the BMP are one character of two units. */
@@ -36,7 +39,10 @@ export function renderDiagnostics(diagnostics: readonly Diagnostic[], sources: R
   const linesOf = new Map([...sources].map(([file, text]) => [file, text.replace(/^\uFEFF/, "").split(/\r?\n/)]));
   const blocks = diagnostics.map((found) => {
     const severity = found.severity === "error" ? paint.red.bold(`error[${found.code}]`) : paint.yellow.bold(`warning[${found.code}]`);
-    const block = [`${paint.bold(`${found.file}:${found.line}:${found.column}`)}: ${severity}: ${found.message}`, ...sourceLines(found, linesOf.get(found.file), paint)];
+    const block = [
+      `${paint.bold(`${found.file}:${found.line}:${found.column}`)}: ${severity}: ${found.message}`,
+      ...sourceLines(found, linesOf.get(found.file), paint),
+    ];
     if (found.hint !== undefined) block.push(paint.cyan(`  hint: ${found.hint}`));
     return block.join("\n");
   });

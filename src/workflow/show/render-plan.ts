@@ -9,7 +9,13 @@ function list(title: string, values: readonly (string | number)[] | undefined): 
 
 function permissionLines(permissions: Permissions): string[] {
   const { network, filesystem, env, listen, run, ...numbers } = permissions;
-  const lines = [...list("network", network), ...list("read", filesystem?.read), ...list("write", filesystem?.write), ...list("env", env), ...list("listen", listen)];
+  const lines = [
+    ...list("network", network),
+    ...list("read", filesystem?.read),
+    ...list("write", filesystem?.write),
+    ...list("env", env),
+    ...list("listen", listen),
+  ];
   if (run === true) lines.push("run other programs");
   for (const [name, value] of Object.entries(numbers)) lines.push(`${name} ${value}`);
   return lines.length === 0 ? ["nothing"] : lines;
@@ -35,16 +41,23 @@ function taskLines(task: PlannedTask): string[] {
 /** Several lines, without a line break at the end. */
 export function renderPlan(plan: WorkflowPlan): string {
   const byId = new Map(plan.tasks.map((task) => [task.id, task]));
-  const lines = [`Plan of ${plan.id}: ${plan.tasks.length} task${plan.tasks.length === 1 ? "" : "s"} in ${plan.levels.length} step${plan.levels.length === 1 ? "" : "s"}`];
+  const lines = [
+    `Plan of ${plan.id}: ${plan.tasks.length} task${plan.tasks.length === 1 ? "" : "s"} in ${plan.levels.length} step${plan.levels.length === 1 ? "" : "s"}`,
+  ];
   for (const [index, level] of plan.levels.entries()) {
     lines.push("", `Step ${index + 1}`);
     for (const id of level) lines.push(...taskLines(byId.get(id) as PlannedTask));
   }
-  for (const [title, tasks] of [["On failure", plan.onFailure], ["Finally", plan.finally]] as const) {
+  for (const [title, tasks] of [
+    ["On failure", plan.onFailure],
+    ["Finally", plan.finally],
+  ] as const) {
     if (tasks.length > 0) lines.push("", title, ...tasks.flatMap(taskLines));
   }
   if (plan.triggers.length > 0) lines.push("", "Triggers");
-  for (const trigger of plan.triggers) lines.push(`  ${trigger.id}  ${trigger.type}${trigger.next.length > 0 ? `  next ${trigger.next.join(", ")}` : ""}`);
-  if (plan.notAvailableYet.length > 0) lines.push("", "Not available in this version", ...plan.notAvailableYet.map((part) => `  ${part.path}  ${part.what}`));
+  for (const trigger of plan.triggers)
+    lines.push(`  ${trigger.id}  ${trigger.type}${trigger.next.length > 0 ? `  next ${trigger.next.join(", ")}` : ""}`);
+  if (plan.notAvailableYet.length > 0)
+    lines.push("", "Not available in this version", ...plan.notAvailableYet.map((part) => `  ${part.path}  ${part.what}`));
   return lines.join("\n");
 }

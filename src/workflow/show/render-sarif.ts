@@ -7,16 +7,22 @@ function uriOf(file: string): string {
 }
 
 function resultOf(found: Diagnostic, indexOf: ReadonlyMap<DiagnosticCode, number>): object {
-  const region = { startLine: found.line, startColumn: found.column, ...(found.endColumn === undefined ? {} : { endLine: found.line, endColumn: found.endColumn }) };
+  const region = {
+    startLine: found.line,
+    startColumn: found.column,
+    ...(found.endColumn === undefined ? {} : { endLine: found.line, endColumn: found.endColumn }),
+  };
   return {
     ruleId: found.code,
     ruleIndex: indexOf.get(found.code),
     level: found.severity,
     message: { text: found.hint === undefined ? found.message : `${found.message}. ${found.hint}` },
-    locations: [{
-      physicalLocation: { artifactLocation: { uri: uriOf(found.file) }, region },
-      ...(found.path === "" ? {} : { logicalLocations: [{ fullyQualifiedName: found.path }] }),
-    }],
+    locations: [
+      {
+        physicalLocation: { artifactLocation: { uri: uriOf(found.file) }, region },
+        ...(found.path === "" ? {} : { logicalLocations: [{ fullyQualifiedName: found.path }] }),
+      },
+    ],
   };
 }
 
@@ -28,10 +34,12 @@ export function renderSarif(diagnostics: readonly Diagnostic[]): object {
   return {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
-    runs: [{
-      tool: { driver: { name: "workflow", version, rules } },
-      columnKind: "utf16CodeUnits",
-      results: diagnostics.map((found) => resultOf(found, indexOf)),
-    }],
+    runs: [
+      {
+        tool: { driver: { name: "workflow", version, rules } },
+        columnKind: "utf16CodeUnits",
+        results: diagnostics.map((found) => resultOf(found, indexOf)),
+      },
+    ],
   };
 }

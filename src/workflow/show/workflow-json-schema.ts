@@ -44,7 +44,11 @@ function schemaOf(shape: Shape): JsonObject {
     case "list":
       return { type: "array", items: schemaOf(shape.of), ...bounds(shape, ["minItems", "maxItems"]) };
     case "map":
-      return { type: "object", additionalProperties: schemaOf(shape.of), ...(shape.key === undefined ? {} : { propertyNames: { pattern: shape.key.source } }) };
+      return {
+        type: "object",
+        additionalProperties: schemaOf(shape.of),
+        ...(shape.key === undefined ? {} : { propertyNames: { pattern: shape.key.source } }),
+      };
     case "keys":
       return keysSchema(shape);
     case "variants":

@@ -64,7 +64,13 @@ function compose(text: string): Document.Parsed {
 
 type Reader = { text: string; anchors: Map<string, RawNode | "open">; aliases: number; report: Report };
 
-const styles: Record<string, ScalarStyle> = { PLAIN: "plain", QUOTE_SINGLE: "single", QUOTE_DOUBLE: "double", BLOCK_LITERAL: "block", BLOCK_FOLDED: "block" };
+const styles: Record<string, ScalarStyle> = {
+  PLAIN: "plain",
+  QUOTE_SINGLE: "single",
+  QUOTE_DOUBLE: "double",
+  BLOCK_LITERAL: "block",
+  BLOCK_FOLDED: "block",
+};
 
 function spanOf(node: { range?: [number, number, number] | null }): Span {
   return { start: node.range?.[0] ?? 0, end: node.range?.[1] ?? 0 };
@@ -167,7 +173,8 @@ function reportErrors(source: SourceText, document: Document.Parsed, report: Rep
   for (const problem of [...document.errors, ...document.warnings].slice(0, 20)) {
     const [start, end] = problem.pos;
     const unquoted = unquotedBefore(source, start);
-    if (String(problem.code) === "RESOURCE_EXHAUSTION") report.add({ code: "YAML_LIMIT", path: "", message: "The document is nested too deep", at: { start, end } });
+    if (String(problem.code) === "RESOURCE_EXHAUSTION")
+      report.add({ code: "YAML_LIMIT", path: "", message: "The document is nested too deep", at: { start, end } });
     else if (unquoted === null) report.add({ code: "YAML_SYNTAX", path: "", message: firstLine(problem.message), at: { start, end } });
     else return report.add({ code: "EXPR_UNQUOTED", path: "", message: unquotedMessage, at: unquoted });
   }

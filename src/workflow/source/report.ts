@@ -3,7 +3,10 @@ import { limits } from "../../base/index.ts";
 import type { Diagnostic, DiagnosticCode } from "../../model/index.ts";
 import type { SourceText, Span } from "./source-text.ts";
 
-export type Finding = { code: DiagnosticCode; path: string; message: string; at: Span; hint?: string | undefined; warning?: boolean };
+/** A function where it takes a search through many names: called only for findings that are kept. */
+export type Hint = string | undefined | (() => string | undefined);
+
+export type Finding = { code: DiagnosticCode; path: string; message: string; at: Span; hint?: Hint; warning?: boolean };
 
 export type Report = {
   add(finding: Finding): void;
@@ -17,7 +20,8 @@ function toDiagnostic(source: SourceText, { code, path, message, at, hint, warni
   const end = Math.min(at.end, source.lineEnd(at.start));
   const found: Diagnostic = { severity: warning === true ? "warning" : "error", code, path, message, file: source.file, ...place };
   if (end > at.start) found.endColumn = place.column + (end - at.start);
-  if (hint !== undefined) found.hint = hint;
+  const said = typeof hint === "function" ? hint() : hint;
+  if (said !== undefined) found.hint = said;
   return found;
 }
 

@@ -53,7 +53,9 @@ function problemOf(path: string, one: Import, target: string): string | null {
   if (target === `${sqlite}index.ts`) return null;
   const order = orderProblem(from, to);
   if (order !== null) return order;
-  return target === `src/${to}/index.ts` || deepImports.has(`${path} -> ${target}`) ? null : `${target} is inside another folder: import src/${to}/index.ts`;
+  return target === `src/${to}/index.ts` || deepImports.has(`${path} -> ${target}`)
+    ? null
+    : `${target} is inside another folder: import src/${to}/index.ts`;
 }
 
 /** The ports and what implements them share a folder, so outside app the implementation is known by its name. */

@@ -6,7 +6,9 @@ const link = /\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)|^\[[^\]]+\]:\s*(\S+)/g;
 
 export const links: Rule = (files) => {
   const known = new Set(files.flatMap(({ path }) => path.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"))));
-  return files.filter(({ path }) => path === "README.md" || (path.startsWith("docs/") && path.endsWith(".md"))).flatMap((file) => brokenLinks(file, known));
+  return files
+    .filter(({ path }) => path === "README.md" || (path.startsWith("docs/") && path.endsWith(".md")))
+    .flatMap((file) => brokenLinks(file, known));
 };
 
 function brokenLinks(file: SourceFile, known: ReadonlySet<string>): Violation[] {

@@ -3,7 +3,20 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { createHash } from "node:crypto";
 import {
-  formatUuidV7, fromHex, isObject, isUuid, isUuidV7, parseDuration, parseTime, renderDuration, sha256Bytes, sha256Hex, startSha256, toHex, toIJson, toIso,
+  formatUuidV7,
+  fromHex,
+  isObject,
+  isUuid,
+  isUuidV7,
+  parseDuration,
+  parseTime,
+  renderDuration,
+  sha256Bytes,
+  sha256Hex,
+  startSha256,
+  toHex,
+  toIJson,
+  toIso,
   toIsoOrNull,
 } from "../../../src/base/index.ts";
 import { codeOf } from "../../contract/requests.ts";
@@ -19,9 +32,21 @@ describe("[CRA-0.28] times", () => {
   });
 
   const notTimes = [
-    "", "now", "2026-01-02", "2026-01-02T03:04:05", "2026-01-02 03:04:05Z", "2026-02-29T00:00:00Z", "2026-04-31T00:00:00Z", "2026-13-01T00:00:00Z",
+    "",
+    "now",
+    "2026-01-02",
+    "2026-01-02T03:04:05",
+    "2026-01-02 03:04:05Z",
+    "2026-02-29T00:00:00Z",
+    "2026-04-31T00:00:00Z",
+    "2026-13-01T00:00:00Z",
     "2026-00-01T00:00:00Z",
-    "2026-01-00T00:00:00Z", "2026-01-02T25:00:00Z", "2026-01-02T03:60:00Z", "2026-01-02T03:04:05+1:00", " 2026-01-02T03:04:05Z", "02026-01-02T03:04:05Z",
+    "2026-01-00T00:00:00Z",
+    "2026-01-02T25:00:00Z",
+    "2026-01-02T03:60:00Z",
+    "2026-01-02T03:04:05+1:00",
+    " 2026-01-02T03:04:05Z",
+    "02026-01-02T03:04:05Z",
   ];
   test.each(notTimes)("%j is none", (text) => {
     expect(parseTime(text)).toBeNull();
@@ -34,11 +59,34 @@ describe("[CRA-0.28] times", () => {
 
 describe("[CRA-0.28] durations", () => {
   const known: [string, number | null][] = [
-    ["500ms", 500], ["30s", 30_000], ["5m", 300_000], ["2h", 7_200_000], ["1d", 86_400_000], ["1w", 604_800_000], ["1h30m", 5_400_000], ["1.5s", 1500],
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["5m", 300_000],
+    ["2h", 7_200_000],
+    ["1d", 86_400_000],
+    ["1w", 604_800_000],
+    ["1h30m", 5_400_000],
+    ["1.5s", 1500],
     ["PT1H30M", 5_400_000],
-    ["P1D", 86_400_000], ["P2W", 1_209_600_000], ["P1DT1S", 86_401_000], ["PT0.5S", 500], ["0s", 0], ["", null], ["5", null], ["s", null], ["-5s", null],
-    ["5 s", null], ["P", null],
-    ["PT", null], ["P1DT", null], ["P1Y", null], ["P1M", null], ["1h 30m", null], ["1e3s", null], ["PT1H30", null], [`${"9".repeat(400)}s`, null],
+    ["P1D", 86_400_000],
+    ["P2W", 1_209_600_000],
+    ["P1DT1S", 86_401_000],
+    ["PT0.5S", 500],
+    ["0s", 0],
+    ["", null],
+    ["5", null],
+    ["s", null],
+    ["-5s", null],
+    ["5 s", null],
+    ["P", null],
+    ["PT", null],
+    ["P1DT", null],
+    ["P1Y", null],
+    ["P1M", null],
+    ["1h 30m", null],
+    ["1e3s", null],
+    ["PT1H30", null],
+    [`${"9".repeat(400)}s`, null],
   ];
   test.each(known)("%j", (text, ms) => {
     expect(parseDuration(text)).toBe(ms);
@@ -46,7 +94,14 @@ describe("[CRA-0.28] durations", () => {
 
   test("are rendered short", () => {
     expect([0, 340, 1200, 9_990, 12_340, 125_000, 3_720_000, -5].map((ms) => renderDuration(ms))).toEqual([
-      "0ms", "340ms", "1.20s", "9.99s", "12.3s", "2m 05s", "1h 02m", "0ms",
+      "0ms",
+      "340ms",
+      "1.20s",
+      "9.99s",
+      "12.3s",
+      "2m 05s",
+      "1h 02m",
+      "0ms",
     ]);
   });
 });

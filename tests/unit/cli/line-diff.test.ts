@@ -3,10 +3,8 @@ import { expect, test } from "bun:test";
 import { array, assert, constantFrom, property } from "fast-check";
 import { diffLines, groupHunks } from "../../../src/cli/line-diff.ts";
 
-const side = (
-  changes: ReturnType<typeof diffLines>,
-  without: "removed" | "added",
-) => changes.filter((change) => change.kind !== without).map((change) => change.line);
+const side = (changes: ReturnType<typeof diffLines>, without: "removed" | "added") =>
+  changes.filter((change) => change.kind !== without).map((change) => change.line);
 
 test("both texts can be read back", () => {
   const text = array(constantFrom("a", "b", "c", ""), { maxLength: 12 });

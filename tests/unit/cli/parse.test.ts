@@ -12,7 +12,10 @@ const spec = command({
   about: "Do",
   args: { target: one("TARGET") },
   options: {
-    force: flag("--force", "f"), name: text("-n,--name", "N", "n"), input: list("-i,--input", "K=V", "i"), learn: either("--learn", "FILE", "l"),
+    force: flag("--force", "f"),
+    name: text("-n,--name", "N", "n"),
+    input: list("-i,--input", "K=V", "i"),
+    learn: either("--learn", "FILE", "l"),
   },
   examples: [["x", "thing do a"]],
   load: async () => async () => {},
@@ -21,11 +24,7 @@ const spec = command({
 describe("parse", () => {
   test("gives every option a value", () => {
     expect(parseCommand(spec, ["a"], "workflow").values).toEqual({ target: "a", force: false, name: null, input: [], learn: false });
-    const { common, values } = parseCommand(
-      spec,
-      ["--data", "d", "--input", "a=1", "-i", "b=-2", "--name=-x", "a", "--json", "--force"],
-      "workflow",
-    );
+    const { common, values } = parseCommand(spec, ["--data", "d", "--input", "a=1", "-i", "b=-2", "--name=-x", "a", "--json", "--force"], "workflow");
     expect(values).toEqual({ target: "a", force: true, name: "-x", input: ["a=1", "b=-2"], learn: false });
     expect(common).toMatchObject({ data: "d", json: true, quiet: false, server: null });
   });

@@ -7,7 +7,16 @@ import { createTreeModel, foldProgress, renderTree } from "../../../src/cli/prog
 import { plainStyle } from "../../../src/cli/render/style.ts";
 
 const task = (taskId: string, state: string, at: number, more: Partial<Extract<Progress, { kind: "task" }>> = {}): Progress => ({
-  kind: "task", taskId, phase: null, state, reason: null, attempt: 1, at, durationMs: null, message: null, ...more,
+  kind: "task",
+  taskId,
+  phase: null,
+  state,
+  reason: null,
+  attempt: 1,
+  at,
+  durationMs: null,
+  message: null,
+  ...more,
 });
 
 describe("the tree", () => {
@@ -27,7 +36,10 @@ describe("the tree", () => {
   });
 
   test("is never wider or higher than its terminal, and keeps what runs and what failed", () => {
-    const model = createTreeModel("x".repeat(200), Array.from({ length: 100 }, (_, index) => `task-${index}`));
+    const model = createTreeModel(
+      "x".repeat(200),
+      Array.from({ length: 100 }, (_, index) => `task-${index}`),
+    );
     foldProgress(model, task("task-90", "RUNNING", 0, { message: "日本語".repeat(50) }));
     foldProgress(model, task("task-91", "FAILED", 0, { reason: "TASK_FAILED" }));
     const lines = renderTree(model, { ...view, height: 10 });
@@ -59,8 +71,16 @@ describe("events", () => {
 
   test("a failed attempt that will be repeated is waiting", () => {
     const error = { code: "PLUGIN_EXIT", message: "exit 1" };
-    expect(event("trace.task.failed", { task: "a", item_index: 3, attempt: 1, error, will_retry: true, reason: "TASK_FAILED", duration_ms: 5 })).toMatchObject({
-      kind: "task", taskId: "a[3]", state: "WAITING", reason: "RETRY_DELAY", attempt: 1, durationMs: 5, message: "PLUGIN_EXIT: exit 1",
+    expect(
+      event("trace.task.failed", { task: "a", item_index: 3, attempt: 1, error, will_retry: true, reason: "TASK_FAILED", duration_ms: 5 }),
+    ).toMatchObject({
+      kind: "task",
+      taskId: "a[3]",
+      state: "WAITING",
+      reason: "RETRY_DELAY",
+      attempt: 1,
+      durationMs: 5,
+      message: "PLUGIN_EXIT: exit 1",
     });
   });
 

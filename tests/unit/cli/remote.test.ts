@@ -117,8 +117,12 @@ async function* chunksOf(...texts: string[]): AsyncGenerator<Uint8Array> {
 describe("streams", () => {
   test("events are put together over chunks, whatever ends the lines", async () => {
     const events = [];
-    for await (const event of parseEvents(chunksOf(": hi\n\nid: 1\nda", "ta: a\ndata: b\r", "\n\r\nevent: end\rdata:x\r\r", "data: cut"))) events.push(event);
-    expect(events).toEqual([{ id: "1", event: "message", data: "a\nb" }, { id: "1", event: "end", data: "x" }]);
+    for await (const event of parseEvents(chunksOf(": hi\n\nid: 1\nda", "ta: a\ndata: b\r", "\n\r\nevent: end\rdata:x\r\r", "data: cut")))
+      events.push(event);
+    expect(events).toEqual([
+      { id: "1", event: "message", data: "a\nb" },
+      { id: "1", event: "end", data: "x" },
+    ]);
   });
 
   test("a dropped connection goes on after the last id", async () => {
@@ -151,7 +155,9 @@ describe("streams", () => {
 describe("raw items", () => {
   test("are the bytes of the page, not a copy of the values", async () => {
     const events = ['{"10":1,"9":{"events":["no"]},"s":"a]\\"},["}', '{"n":1.0e3}'];
-    const url = serve(() => new Response(`{ "note": {"events":[0]}, "trace_id":"t", "events" : [${events.join(" , ")}], "total_count":2,"has_more":false}`));
+    const url = serve(
+      () => new Response(`{ "note": {"events":[0]}, "trace_id":"t", "events" : [${events.join(" , ")}], "total_count":2,"has_more":false}`),
+    );
     const page = await createRemoteFacade(at(url)).listEvents({ traceId: "t" });
     expect(page).toEqual({ traceId: "t", events, totalCount: 2, hasMore: false });
   });

@@ -40,9 +40,15 @@ describe("widths", () => {
   });
 
   test("aligns a table and cuts no cell without a terminal", () => {
-    const columns = [{ title: "ID", value: (row: string) => row }, { title: "LENGTH", value: (row: string) => String(row.length), align: "right" as const }];
+    const columns = [
+      { title: "ID", value: (row: string) => row },
+      { title: "LENGTH", value: (row: string) => String(row.length), align: "right" as const },
+    ];
     expect(renderTable(["a", "x".repeat(100)], columns, { style: plainStyle, columns: null }).split("\n")).toEqual([
-      `ID${" ".repeat(98)}  LENGTH`, `a${" ".repeat(99)}       1`, `${"x".repeat(100)}     100`, "",
+      `ID${" ".repeat(98)}  LENGTH`,
+      `a${" ".repeat(99)}       1`,
+      `${"x".repeat(100)}     100`,
+      "",
     ]);
     const narrow = renderTable(["a", "x".repeat(100)], columns, { style: plainStyle, columns: 40 });
     for (const line of narrow.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(40);

@@ -19,7 +19,8 @@ const write = (path: string, text: string): string => {
   writeFileSync(full, text);
   return full;
 };
-const load = (flags: ConfigFlags = {}, env: Record<string, string> = {}): LoadedConfig => loadConfig({ flags, env: { HOME: root, ...env }, cwd: root });
+const load = (flags: ConfigFlags = {}, env: Record<string, string> = {}): LoadedConfig =>
+  loadConfig({ flags, env: { HOME: root, ...env }, cwd: root });
 const refusal = (run: () => unknown): CodedError => {
   try {
     run();
@@ -201,7 +202,10 @@ test("the data folder: flag, variable, ./.autokestra if it is there, the user's 
 test("secrets are hidden in the rows, and never in a refusal", () => {
   const key = "ak_not_for_any_screen_at_all";
   const item = { name: "ci", key, principal: { type: "service", id: "ci" }, roles: ["viewer"] };
-  const loaded = load({}, { WORKFLOW_SERVER_API_KEYS: JSON.stringify([item]), WORKFLOW_TRACE_EXPORTERS: `[{"id":"x","headers":{"authorization":"${key}"}}]` });
+  const loaded = load(
+    {},
+    { WORKFLOW_SERVER_API_KEYS: JSON.stringify([item]), WORKFLOW_TRACE_EXPORTERS: `[{"id":"x","headers":{"authorization":"${key}"}}]` },
+  );
   expect(loaded.config.server.apiKeys[0]?.key).toBe(key);
   expect(JSON.stringify(configRows(loaded))).not.toContain(key);
   expect(configRows(loaded)["server.apiKeys"]?.value).toEqual([{ ...item, key: "***" }]);
@@ -221,5 +225,9 @@ test("server URL, key and the runtime switch come from flags and environment", (
   const env = { AUTOKESTRA_SERVER_URL: "http://a", AUTOKESTRA_API_KEY: "k", AUTOKESTRA_DISABLE_RUNTIME: "1" };
   expect(load({}, env)).toMatchObject({ serverUrl: "http://a", apiKey: "k", runtimeDisabled: true });
   expect(load({ server: "http://b", apiKey: "l" }, env)).toMatchObject({ serverUrl: "http://b", apiKey: "l" });
-  expect(load({}, { AUTOKESTRA_SERVER_URL: "", AUTOKESTRA_DISABLE_RUNTIME: "0" })).toMatchObject({ serverUrl: null, apiKey: null, runtimeDisabled: false });
+  expect(load({}, { AUTOKESTRA_SERVER_URL: "", AUTOKESTRA_DISABLE_RUNTIME: "0" })).toMatchObject({
+    serverUrl: null,
+    apiKey: null,
+    runtimeDisabled: false,
+  });
 });

@@ -15,7 +15,9 @@ describe("states", () => {
   test("an event that would change a terminal task is refused", () => {
     const run = begin([task("a"), task("b")]).end("a");
     const again = run.events.find((event) => event.type === "trace.task.started" && event.payload["task"] === "a");
-    expect(() => run.take({ events: again === undefined ? [] : [again], starts: [], logs: [] })).toThrow(expect.objectContaining({ code: "INTERNAL" }));
+    expect(() => run.take({ events: again === undefined ? [] : [again], starts: [], logs: [] })).toThrow(
+      expect.objectContaining({ code: "INTERNAL" }),
+    );
   });
 
   test("an ended execution decides nothing more, whatever comes", () => {
@@ -68,7 +70,9 @@ describe("skips", () => {
 
   test("a skipped task's output is null, and its state can be read", () => {
     const reader = { type: "core/value.set", needs: ["a"], if: "{{ always() }}", inputs: { of: "{{ tasks.a.output }}" } };
-    const run = begin([task("a", { if: "{{ false }}" }), task("b", reader)], { outputs: { state: "{{ tasks.a.state }}", of: "{{ tasks.b.output }}" } });
+    const run = begin([task("a", { if: "{{ false }}" }), task("b", reader)], {
+      outputs: { state: "{{ tasks.a.state }}", of: "{{ tasks.b.output }}" },
+    });
     expect(run.machine.outputs).toEqual({ state: "SKIPPED", of: { of: null } });
   });
 
@@ -124,8 +128,13 @@ describe("allowFailure", () => {
 });
 
 const reasons: [string, string][] = [
-  ["PLUGIN_EXIT", "TASK_FAILED"], ["TASK_TIMEOUT", "TIMEOUT"], ["PERMISSION_DENIED", "PERMISSION_DENIED"], ["TASK_INPUT_INVALID", "INVALID_INPUT"],
-  ["EXPRESSION_ERROR", "EXPRESSION_ERROR"], ["INTERNAL", "INTERNAL"], ["SOMETHING_OF_A_PLUGIN", "TASK_FAILED"],
+  ["PLUGIN_EXIT", "TASK_FAILED"],
+  ["TASK_TIMEOUT", "TIMEOUT"],
+  ["PERMISSION_DENIED", "PERMISSION_DENIED"],
+  ["TASK_INPUT_INVALID", "INVALID_INPUT"],
+  ["EXPRESSION_ERROR", "EXPRESSION_ERROR"],
+  ["INTERNAL", "INTERNAL"],
+  ["SOMETHING_OF_A_PLUGIN", "TASK_FAILED"],
 ];
 test("the execution carries the reason of the task that ended it", () => {
   for (const [code, reason] of reasons) expect(begin([task("a")]).end("a", failed(code, false)).state).toBe(`FAILED ${reason}`);
@@ -153,7 +162,9 @@ describe("handlers", () => {
   });
 
   test("a failure in finally makes SUCCESS FAILED, and its outputs are gone", () => {
-    const run = begin([task("a")], { ...handlers, outputs: { x: 1 } }).end("a").end("fin", failed());
+    const run = begin([task("a")], { ...handlers, outputs: { x: 1 } })
+      .end("a")
+      .end("fin", failed());
     expect(run.state).toBe("FAILED TASK_FAILED");
     expect(run.lastPayload("trace.execution.failed")["failed_task"]).toBe("fin");
     expect(run.machine.outputs).toBeNull();
@@ -172,7 +183,9 @@ describe("handlers", () => {
 
   test("handlers see the error, and ask success() and failure() of the execution", () => {
     const write = { type: "core/value.set", inputs: { code: "{{ execution.error.code }}", state: "{{ tasks.a.state }}" } };
-    const run = begin([task("a")], { finally: [task("bad", { ...write, if: "{{ failure() }}" }), task("good", { ...write, if: "{{ success() }}" })] });
+    const run = begin([task("a")], {
+      finally: [task("bad", { ...write, if: "{{ failure() }}" }), task("good", { ...write, if: "{{ success() }}" })],
+    });
     run.end("a", failed("NO_LUCK"));
     expect(run.machine.runs.get("bad")?.output).toEqual({ code: "NO_LUCK", state: "FAILED" });
     expect(run.tasks["good"]).toBe("SKIPPED CONDITION_FALSE");
@@ -203,14 +216,22 @@ describe("outputs", () => {
 
   test("of a task are put over its result, may name it, and other tasks", () => {
     const outputs: JsonObject = { twice: "{{ tasks.b.output.n * 2 }}", other: "{{ tasks.a.output.n }}" };
-    const run = begin([task("a"), task("b", { needs: ["a"], outputs })]).end("a", { n: 1 }).end("b", { n: 21, kept: true });
+    const run = begin([task("a"), task("b", { needs: ["a"], outputs })])
+      .end("a", { n: 1 })
+      .end("b", { n: 21, kept: true });
     expect(run.machine.runs.get("b")?.output).toEqual({ n: 21, kept: true, twice: 42, other: 1 });
   });
 
   test("of a task that are not I-JSON, or too large, fail it without another try", () => {
     const run = (output: JsonObject) => begin([task("a", { retry: { max: 3 } })]).end("a", output);
-    expect(run({ n: Number.POSITIVE_INFINITY }).lastPayload("trace.task.failed")).toMatchObject({ error: { code: "OUTPUT_INVALID" }, will_retry: false });
-    expect(run({ text: "x".repeat(1024 * 1024) }).lastPayload("trace.task.failed")).toMatchObject({ error: { code: "OUTPUT_INVALID" }, will_retry: false });
+    expect(run({ n: Number.POSITIVE_INFINITY }).lastPayload("trace.task.failed")).toMatchObject({
+      error: { code: "OUTPUT_INVALID" },
+      will_retry: false,
+    });
+    expect(run({ text: "x".repeat(1024 * 1024) }).lastPayload("trace.task.failed")).toMatchObject({
+      error: { code: "OUTPUT_INVALID" },
+      will_retry: false,
+    });
     expect(run({ text: "\ud800" }).machine.runs.get("a")?.output).toEqual({ text: "\ufffd" });
   });
 });

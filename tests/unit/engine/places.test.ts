@@ -112,7 +112,10 @@ describe("slots", () => {
     places.settle("b", true);
     places.settle("c", true);
     places.leave("a");
-    expect(seen).toEqual([["b", 1], ["c", 1]]);
+    expect(seen).toEqual([
+      ["b", 1],
+      ["c", 1],
+    ]);
   });
 
   test("who leaves gives everything back, also what was only set aside", () => {
@@ -172,5 +175,8 @@ function market(seed: number): { left: number; most: number } {
 }
 
 test("whatever the order of events, everyone is served in the end", () => {
-  assert(property(integer({ min: 1, max: 1_000_000 }), (seed) => expect(market(seed).left).toBe(0)), { numRuns: 500 });
+  assert(
+    property(integer({ min: 1, max: 1_000_000 }), (seed) => expect(market(seed).left).toBe(0)),
+    { numRuns: 500 },
+  );
 });

@@ -41,9 +41,20 @@ export class PureRun {
     if (definition === null) throw new Error(JSON.stringify(diagnostics));
     const id = "01900000-0000-7000-8000-000000000009";
     const header = {
-      executionId: id, workflow: definition.id, revision: 1, sha256: "0".repeat(64), inputs: this.#inputs, labels: {}, timeoutMs: definition.timeoutMs,
-      trigger: { type: "manual", id: null, scheduled_at: null, by: "user:tester" }, createdAt: startAt, sessionId: id,
-      actor: { type: "user" as const, id: "tester" }, rootSpanId: id, parentSpanId: null, folder: null,
+      executionId: id,
+      workflow: definition.id,
+      revision: 1,
+      sha256: "0".repeat(64),
+      inputs: this.#inputs,
+      labels: {},
+      timeoutMs: definition.timeoutMs,
+      trigger: { type: "manual", id: null, scheduled_at: null, by: "user:tester" },
+      createdAt: startAt,
+      sessionId: id,
+      actor: { type: "user" as const, id: "tester" },
+      rootSpanId: id,
+      parentSpanId: null,
+      folder: null,
     };
     return newMachine(header, compileWorkflow(definition));
   }

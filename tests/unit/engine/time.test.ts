@@ -72,7 +72,10 @@ describe("retries", () => {
   });
 
   test("a due retry without a slot holds nothing else up", () => {
-    const run = begin([task("a", { retry: { max: 2, delay: "1s" } }), task("n", { type: "core/wait.for", inputs: { duration: "1s" } })]).end("a", failed());
+    const run = begin([task("a", { retry: { max: 2, delay: "1s" } }), task("n", { type: "core/wait.for", inputs: { duration: "1s" } })]).end(
+      "a",
+      failed(),
+    );
     run.slots = 0;
     run.advance(1000);
     expect(run.tasks).toEqual({ a: "WAITING RETRY_DELAY", n: "SUCCESS SUCCESS" });
@@ -120,7 +123,10 @@ describe("log.write and value.set", () => {
   });
 
   test("a message that is no text is JSON; one that is too long is cut", () => {
-    const inputs = [{ id: "x", type: "object" }, { id: "t", type: "string" }];
+    const inputs = [
+      { id: "x", type: "object" },
+      { id: "t", type: "string" },
+    ];
     const write = (id: string, message: string) => task(id, { type: "core/log.write", inputs: { message } });
     const run = begin([write("l", "{{ inputs.x }}"), write("m", "{{ inputs.t }}")], { inputs }, { x: { a: [1] }, t: "é".repeat(60_000) });
     expect(run.logs[0]?.message).toBe('{"a":[1]}');
@@ -198,13 +204,19 @@ describe("cancel", () => {
   });
 
   test("while it waits: at once", () => {
-    const run = begin([task("w", { type: "core/wait.for", inputs: { duration: "1h" } }), task("r", { retry: { max: 2, delay: "1h" } })]).end("r", failed());
+    const run = begin([task("w", { type: "core/wait.for", inputs: { duration: "1h" } }), task("r", { retry: { max: 2, delay: "1h" } })]).end(
+      "r",
+      failed(),
+    );
     expect(run.state).toBe("WAITING RETRY_DELAY");
     run.cancel();
     expect([run.tasks["w"], run.tasks["r"], run.state]).toEqual(["CANCELLED USER_CANCELLED", "CANCELLED USER_CANCELLED", "CANCELLED USER_CANCELLED"]);
   });
 
-  for (const [phase, at] of [["onFailure", "on"], ["finally", "fin"]] as const)
+  for (const [phase, at] of [
+    ["onFailure", "on"],
+    ["finally", "fin"],
+  ] as const)
     test(`in ${phase}: what runs there is stopped`, () => {
       const run = begin([task("a")], { onFailure: [task("on")], finally: [task("fin")] }).end("a", failed());
       if (at === "fin") run.end("on");
@@ -224,7 +236,9 @@ describe("cancel", () => {
   });
 
   test("handlers that pass their time after a cancel leave it CANCELLED", () => {
-    const run = begin([task("a")], { finally: [task("fin")] }).cancel().end("a");
+    const run = begin([task("a")], { finally: [task("fin")] })
+      .cancel()
+      .end("a");
     run.advance(300_000).end("fin");
     expect(run.state).toBe("CANCELLED USER_CANCELLED");
   });
@@ -271,7 +285,11 @@ describe("lost attempts", () => {
     expect(run.running).toEqual(["a"]);
     expect(run.machine.runs.get("a")?.attempt).toBe(3);
     expect(run.end("a", failed()).state).toBe("FAILED TASK_FAILED");
-    expect(begin([task("a", { onLost: "retry" })]).crash().crash().state).toBe("FAILED CRASH_RECOVERY");
+    expect(
+      begin([task("a", { onLost: "retry" })])
+        .crash()
+        .crash().state,
+    ).toBe("FAILED CRASH_RECOVERY");
   });
 
   test("while everything is being stopped they are cancelled, not tried again", () => {
@@ -288,7 +306,8 @@ describe("lost attempts", () => {
 });
 
 describe("a wait with a timeout of its own", () => {
-  const wait = (duration: string, timeout: string) => task("w", { type: "core/wait.for", inputs: { duration }, timeout, retry: { max: 2, delay: "1s" } });
+  const wait = (duration: string, timeout: string) =>
+    task("w", { type: "core/wait.for", inputs: { duration }, timeout, retry: { max: 2, delay: "1s" } });
 
   test("fails with TASK_TIMEOUT when the timeout comes first, and is tried again", () => {
     const run = begin([wait("2s", "200ms")]);

@@ -78,8 +78,7 @@ describe("JSON lines", () => {
   test("anything else is text of the stream's level", () => {
     const incomplete = ["", "{", "{}", "[1]", '{"message":"m"}', '{"level":"info"}', '{"level":"info","message":"m"'];
     const unfit = ['{"level":"loud","message":"m"}', '{"level":3,"message":"m"}', '{"level":"info","message":4}'];
-    for (const line of [...incomplete, ...unfit])
-      expect(parseLine(line, "ERROR")).toEqual({ level: "ERROR", message: line, metadata: null });
+    for (const line of [...incomplete, ...unfit]) expect(parseLine(line, "ERROR")).toEqual({ level: "ERROR", message: line, metadata: null });
   });
 });
 
@@ -107,7 +106,10 @@ describe("the log of an attempt", () => {
     expect(second?.message).toMatch(/€ … \[cut\]$/);
   });
 
-  for (const [what, message, linesMax] of [["long lines", "x".repeat(60_000), 1119], ["empty lines", "", 1_048_577]] as const)
+  for (const [what, message, linesMax] of [
+    ["long lines", "x".repeat(60_000), 1119],
+    ["empty lines", "", 1_048_577],
+  ] as const)
     test(`a flood of ${what} ends with one line that says so`, () => {
       const log = open();
       for (let count = 0; count < linesMax + 50; count += 1) {

@@ -11,18 +11,25 @@ const anyText = fc.oneof(text, fc.constantFrom("", '"', "\\", "\u2028", "\u0000"
 const uuid = fc.uuid();
 const hash = fc.stringMatching(/^[0-9a-f]{64}$/);
 const payload = fc
-  .dictionary(
-    anyText, fc.oneof(fc.jsonValue(), anyText, fc.constantFrom(-0, 1e-7, 1e21 + 0.5, 0.1, 123456789012345680000 / 1e6)), { maxKeys: 6, noNullPrototype: true },
-  )
+  .dictionary(anyText, fc.oneof(fc.jsonValue(), anyText, fc.constantFrom(-0, 1e-7, 1e21 + 0.5, 0.1, 123456789012345680000 / 1e6)), {
+    maxKeys: 6,
+    noNullPrototype: true,
+  })
   .filter((value) => isStorable(value));
 const drafts: fc.Arbitrary<EventDraft> = fc
   .record({
-    eventId: uuid, type: fc.constantFrom("trace.task.succeeded", "trace.carp.resolve.requested"), traceId: uuid, spanId: uuid, parentSpanId: fc.option(uuid),
+    eventId: uuid,
+    type: fc.constantFrom("trace.task.succeeded", "trace.carp.resolve.requested"),
+    traceId: uuid,
+    spanId: uuid,
+    parentSpanId: fc.option(uuid),
     sessionId: uuid,
-    actor: fc.record(
-      { type: fc.constantFrom("runtime" as const, "agent" as const, "user" as const, "tool" as const), id: anyText.map((id) => `x${id.toWellFormed()}`) },
-    ),
-    severity: fc.constantFrom(...severities), time: fc.integer({ min: 0, max: 253_402_300_799_999 }),
+    actor: fc.record({
+      type: fc.constantFrom("runtime" as const, "agent" as const, "user" as const, "tool" as const),
+      id: anyText.map((id) => `x${id.toWellFormed()}`),
+    }),
+    severity: fc.constantFrom(...severities),
+    time: fc.integer({ min: 0, max: 253_402_300_799_999 }),
     payload: payload.map((value) => toIJson(value) as JsonObject),
     artifacts: fc.option(fc.array(fc.record({ name: text, uri: text, sha256: hash, content_type: text }), { maxLength: 2 })),
     atlas: fc.option(fc.record({ id: text, version: text })),
@@ -59,9 +66,16 @@ describe("[CRA-X07] sealed events", () => {
   test("of one event are these bytes", () => {
     const id = "019b7d4c-a0ae-7000-8000-000000000001";
     const draft: EventDraft = {
-      eventId: id, type: "trace.runtime.error", traceId: id, spanId: id, parentSpanId: null, sessionId: id, actor: { type: "user", id: "al\u00EFce" },
+      eventId: id,
+      type: "trace.runtime.error",
+      traceId: id,
+      spanId: id,
+      parentSpanId: null,
+      sessionId: id,
+      actor: { type: "user", id: "al\u00EFce" },
       severity: "warn",
-      time: Date.parse("2026-01-02T03:04:05.678Z"), payload: { message: "m", code: "C" },
+      time: Date.parse("2026-01-02T03:04:05.678Z"),
+      payload: { message: "m", code: "C" },
     };
     const body =
       `{"actor":{"id":"al\u00EFce","type":"user"},"event_id":"${id}","event_type":"trace.runtime.error","payload":{"code":"C","message":"m"},` +

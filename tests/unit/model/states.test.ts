@@ -1,7 +1,18 @@
 // States and who may act: the pure parts of the model.
 import { describe, expect, test } from "bun:test";
 import {
-  actorOf, canMove, executionStates, hasScope, isRole, isScope, isTerminal, principalText, roles, scopes, scopesOf, taskStates,
+  actorOf,
+  canMove,
+  executionStates,
+  hasScope,
+  isRole,
+  isScope,
+  isTerminal,
+  principalText,
+  roles,
+  scopes,
+  scopesOf,
+  taskStates,
 } from "../../../src/model/index.ts";
 
 describe("[CRA-0.28] states", () => {

@@ -14,12 +14,21 @@ describe("$WORKFLOW_OUTPUT", () => {
   });
 
   test("names the line that is neither", () => {
-    for (const [text, line] of [["a=1\nnope", 2], ["=x", 1], ["\n{broken", 2], ["{}\n{}\n[1]", 3], ["{1}", 1]] as const)
+    for (const [text, line] of [
+      ["a=1\nnope", 2],
+      ["=x", 1],
+      ["\n{broken", 2],
+      ["{}\n{}\n[1]", 3],
+      ["{1}", 1],
+    ] as const)
       expect(() => parseOutputFile(text)).toThrow(expect.objectContaining({ code: "PLUGIN_OUTPUT_INVALID", details: { line } }));
   });
 
   test("does not take the place of what the engine says", () => {
-    for (const [text, line] of [["a=1\nexitCode=0", 2], ['{"a":1,"stdout":"x"}', 1]] as const)
+    for (const [text, line] of [
+      ["a=1\nexitCode=0", 2],
+      ['{"a":1,"stdout":"x"}', 1],
+    ] as const)
       expect(() => parseOutputFile(text)).toThrow(expect.objectContaining({ code: "PLUGIN_OUTPUT_INVALID", details: { line } }));
   });
 
@@ -37,7 +46,10 @@ describe("a result frame", () => {
     expect(parseResultFrame('{"output":{"a":1}}')).toEqual({ output: { a: 1 } });
     expect(parseResultFrame("{}")).toEqual({ output: {} });
     const error = { code: "NO_LUCK", kind: "failed", message: "m", details: { x: 1 } };
-    expect(parseResultFrame('{"error":{"code":"NO_LUCK","message":"m","details":{"x":1},"retryable":true}}')).toEqual({ error, retryable: true } as never);
+    expect(parseResultFrame('{"error":{"code":"NO_LUCK","message":"m","details":{"x":1},"retryable":true}}')).toEqual({
+      error,
+      retryable: true,
+    } as never);
   });
 
   test("is refused when it is neither", () => {

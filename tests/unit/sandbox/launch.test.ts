@@ -71,7 +71,10 @@ describe("errors of a failed start", () => {
     expect(explainFailedStep(spec, stepOf("execve"), 8)).toMatchObject({ code: "TASK_FAILED", details: { errno: "ENOEXEC" } });
     expect(explainFailedStep(spec, stepOf("chdir"), 13)).toMatchObject({ code: "TASK_FAILED", details: { folder: "/work", errno: "EACCES" } });
     expect(explainFailedStep(spec, stepOf("fork"), 11)).toMatchObject({ code: "SANDBOX_UNAVAILABLE", details: { step: "fork", errno: "EAGAIN" } });
-    expect(explainFailedStep(spec, stepOf("close_range"), 38)).toMatchObject({ code: "SANDBOX_UNAVAILABLE", details: { step: "close_range", errno: "ENOSYS" } });
+    expect(explainFailedStep(spec, stepOf("close_range"), 38)).toMatchObject({
+      code: "SANDBOX_UNAVAILABLE",
+      details: { step: "close_range", errno: "ENOSYS" },
+    });
     expect(explainFailedStep(spec, undefined, 74)).toMatchObject({ code: "SANDBOX_UNAVAILABLE" });
     expect(explainLostSupervisor("SIGKILL")).toMatchObject({ code: "TASK_FAILED", details: { signal: "SIGKILL" } });
   });

@@ -61,7 +61,9 @@ function tableAt(blob: Buffer, word: Word | undefined): string[] {
 /** A step as `call(number, "text", slot 1)` or `kind(…)`, without trailing zeros. */
 function render(step: Decoded, blob: Buffer, numbers: Record<string, number>): string {
   const name = step.kind === "syscall" ? Object.keys(numbers).find((call) => numbers[call] === Number(step.number)) : step.kind;
-  const args = step.args.map((word) => (word.of === "blob" ? JSON.stringify(textAt(blob, word)) : word.of === "slot" ? `slot ${word.value}` : String(word.value)));
+  const args = step.args.map((word) =>
+    word.of === "blob" ? JSON.stringify(textAt(blob, word)) : word.of === "slot" ? `slot ${word.value}` : String(word.value),
+  );
   while (args.at(-1) === "0") args.pop();
   const result = step.result === 15 ? "" : ` -> ${step.result}`;
   return `${name}(${args.join(", ")})${result}${step.mayFail ? " or not" : ""}`;
@@ -70,7 +72,10 @@ function render(step: Decoded, blob: Buffer, numbers: Record<string, number>): s
 describe("compilePlan", () => {
   test("supervises the tree, enters the task, executes the program", () => {
     const { steps, blob } = decode(compilePlan(spec).bytes);
-    const rendered = steps.filter((step) => step.kind !== "pointers").slice(0, -1).map((step) => render(step, blob, x64));
+    const rendered = steps
+      .filter((step) => step.kind !== "pointers")
+      .slice(0, -1)
+      .map((step) => render(step, blob, x64));
     expect(rendered).toEqual([
       "prctl(1, 10)",
       "getppid() -> 1",
@@ -100,7 +105,10 @@ describe("compilePlan", () => {
     expect(tableAt(blob, last?.args[1])).toEqual(["sh", "-c", "echo"]);
     expect(tableAt(blob, last?.args[2])).toEqual(["A=1", "EMPTY=", "LONG=ü=b"]);
     const tables = steps.filter((step) => step.kind === "pointers").map((step) => [step.args[0]?.value, step.args[1]?.value]);
-    expect(tables).toEqual([[last?.args[1]?.value, 3n], [last?.args[2]?.value, 3n]]);
+    expect(tables).toEqual([
+      [last?.args[1]?.value, 3n],
+      [last?.args[2]?.value, 3n],
+    ]);
   });
 
   test("uses each architecture's own numbers for the same steps", () => {

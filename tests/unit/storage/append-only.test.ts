@@ -27,7 +27,10 @@ const changes: [string, string][] = [
     "replace of a seq",
     `insert or replace into events (${columns}) select seq, trace, 99, randomblob(16), type, severity, time, hash, 'x' from events where seq = 2`,
   ],
-  ["replace of an event id", `replace into events (${columns}) select 99, trace, 99, event_id, type, severity, time, hash, 'x' from events where seq = 2`],
+  [
+    "replace of an event id",
+    `replace into events (${columns}) select 99, trace, 99, event_id, type, severity, time, hash, 'x' from events where seq = 2`,
+  ],
   [
     "replace of a place in the trace",
     `insert or replace into events (${columns}) select 99, trace, sequence, randomblob(16), type, severity, time, hash, 'x' from events where seq = 2`,

@@ -14,10 +14,14 @@ const { open, path } = temporaryStores();
 const additive: Migration = { id: 900, name: "extra", sql: "create table extra (id integer primary key) strict;" };
 const breaking: Migration = { id: 901, name: "rename", sql: "--! breaking\nalter table workflows rename column folder to place;" };
 
-const openWith = async (at: string, list: readonly Migration[]) => openSqliteStore({ path: at, durability: "normal", now: startedAt, migrations: list });
+const openWith = async (at: string, list: readonly Migration[]) =>
+  openSqliteStore({ path: at, durability: "normal", now: startedAt, migrations: list });
 const columnsOf = (at: string) => {
   const db = new Database(at, { readonly: true });
-  const names = db.query<{ name: string }, []>("select name from pragma_table_info('workflows')").all().map((row) => row.name);
+  const names = db
+    .query<{ name: string }, []>("select name from pragma_table_info('workflows')")
+    .all()
+    .map((row) => row.name);
   db.close();
   return names;
 };
@@ -95,11 +99,18 @@ describe("migrations", () => {
     expect(await codeOf(openWith(noStore, migrations))).toBe("STORE_UNAVAILABLE");
   });
 
-  for (const [name, isNew] of [["a new store", true], ["an older store that a breaking one changes", false]] as const)
+  for (const [name, isNew] of [
+    ["a new store", true],
+    ["an older store that a breaking one changes", false],
+  ] as const)
     test(`two processes may bring up ${name} at once`, async () => {
       const at = isNew ? path() : await closed(path());
       const children = [1, 2, 3].map(() =>
-        Bun.spawn([process.execPath, join(import.meta.dir, "open-child.ts"), at, isNew ? "" : breaking.sql], { stdin: "pipe", stdout: "pipe", stderr: "pipe" }),
+        Bun.spawn([process.execPath, join(import.meta.dir, "open-child.ts"), at, isNew ? "" : breaking.sql], {
+          stdin: "pipe",
+          stdout: "pipe",
+          stderr: "pipe",
+        }),
       );
       for (const child of children) for await (const _ of child.stdout) break;
       for (const child of children) void child.stdin.write("go\n");

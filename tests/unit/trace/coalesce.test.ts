@@ -6,16 +6,21 @@ import { coalesce } from "../../../src/trace/coalesce.ts";
 
 const key = { execution_id: "e", task: "t", item_index: -1 };
 const row = (state: "RUNNING" | "SUCCESS", output: string | null): Extract<RowChange, { table: "task_runs"; op: "put" }>["row"] => ({
-  ...key, state, reason: null, due_at: null, output, error: null,
+  ...key,
+  state,
+  reason: null,
+  due_at: null,
+  output,
+  error: null,
 });
 
-const change = fc.record({ task: fc.constantFrom("a", "b"), op: fc.constantFrom("put", "update", "delete"), output: fc.constantFrom("1", "2", null) }).map(
-  ({ task, op, output }): RowChange => {
+const change = fc
+  .record({ task: fc.constantFrom("a", "b"), op: fc.constantFrom("put", "update", "delete"), output: fc.constantFrom("1", "2", null) })
+  .map(({ task, op, output }): RowChange => {
     const at = { ...key, task };
     if (op === "put") return { table: "task_runs", op, key: at, row: { ...row("RUNNING", output), task } };
     return op === "update" ? { table: "task_runs", op, key: at, set: { output } } : { table: "task_runs", op: "delete", key: at };
-  },
-);
+  });
 
 async function result(changes: readonly RowChange[]): Promise<unknown> {
   const store = openSqliteStore({ path: ":memory:", durability: "normal", now: 0 });

@@ -9,8 +9,13 @@ import type { TraceEvent } from "../../../src/model/index.ts";
 import { catalogue, definitionOf, sentText, toDraft, verifyStore } from "../../../src/trace/index.ts";
 import { dumpTables, historyFolder, openMemory, writeHistory } from "./history.ts";
 
-const versions = readdirSync(historyFolder).filter((name) => name.endsWith(".jsonl")).map((name) => name.replace(".jsonl", ""));
-const linesOf = (name: string) => readFileSync(join(historyFolder, `${name}.jsonl`), "utf8").trimEnd().split("\n");
+const versions = readdirSync(historyFolder)
+  .filter((name) => name.endsWith(".jsonl"))
+  .map((name) => name.replace(".jsonl", ""));
+const linesOf = (name: string) =>
+  readFileSync(join(historyFolder, `${name}.jsonl`), "utf8")
+    .trimEnd()
+    .split("\n");
 const tablesOf = (name: string) => JSON.parse(readFileSync(join(historyFolder, `${name}.tables.json`), "utf8")) as Record<string, unknown[]>;
 
 /** `type path` of every member that a type may leave out. */
@@ -23,9 +28,10 @@ function optionalsOf(type: string, schema: TSchema, at = ""): string[] {
 }
 
 function valueAt(payload: unknown, path: string): unknown {
-  return path.split(".").slice(1).reduce<unknown>(
-    (value, name) => (typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined), payload,
-  );
+  return path
+    .split(".")
+    .slice(1)
+    .reduce<unknown>((value, name) => (typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined), payload);
 }
 
 describe("recorded histories", () => {
@@ -36,7 +42,8 @@ describe("recorded histories", () => {
   for (const name of versions)
     test(`${name}: a newer binary folds the older events to the tables of then`, async () => {
       const store = openMemory();
-      for (const draft of linesOf(name).map((line) => toDraft(JSON.parse(line) as TraceEvent))) await store.apply(definitionOf(draft.type).project(draft));
+      for (const draft of linesOf(name).map((line) => toDraft(JSON.parse(line) as TraceEvent)))
+        await store.apply(definitionOf(draft.type).project(draft));
       // Later versions may add columns and tables; what was recorded must all be there.
       expect(await dumpTables(store)).toMatchObject(tablesOf(name));
       await store.close();

@@ -18,7 +18,12 @@ const sandbox = { level: "strict", layers: ["namespaces", "seccomp"] };
 const principal = { type: "service", id: "server" };
 
 type Step = { trace: string; type: string; payload: JsonObject; over?: Partial<EventDraft> };
-const step = (trace: string, type: string, payload: JsonObject, over: Partial<EventDraft> = {}): Step => ({ trace, type: `trace.${type}`, payload, over });
+const step = (trace: string, type: string, payload: JsonObject, over: Partial<EventDraft> = {}): Step => ({
+  trace,
+  type: `trace.${type}`,
+  payload,
+  over,
+});
 
 const inSystem = (type: string, payload: JsonObject) => step(system, type, payload);
 const ofExecution = (number: number, type: string, payload: JsonObject = {}, over: Partial<EventDraft> = {}) =>
@@ -29,19 +34,41 @@ const started = (number: number, task: string, more: JsonObject = {}) =>
   ofTask(number, "started", task, { action: "core/run", runtime: "process", permissions: [], sandbox, ...more });
 const created = (number: number, more: JsonObject = {}) =>
   ofExecution(number, "execution.created", {
-    workflow: "hello", revision: 1, sha256: hash("a"), trigger: { type: "manual", id: null, scheduled_at: null, by: null }, inputs: {}, ...more,
+    workflow: "hello",
+    revision: 1,
+    sha256: hash("a"),
+    trigger: { type: "manual", id: null, scheduled_at: null, by: null },
+    inputs: {},
+    ...more,
   });
 const applied = (more: JsonObject) =>
   inSystem("workflow.applied", {
-    workflow: "hello", revision: 1, sha256: hash("a"), enabled: true, current: true, armed: false, folder: null, new_revision: true, new_workflow: true,
-    name: null, description: null, labels: {}, ...more,
+    workflow: "hello",
+    revision: 1,
+    sha256: hash("a"),
+    enabled: true,
+    current: true,
+    armed: false,
+    folder: null,
+    new_revision: true,
+    new_workflow: true,
+    name: null,
+    description: null,
+    labels: {},
+    ...more,
   });
 const error = { code: "PLUGIN_EXIT", kind: "failed", message: "It exited with 1", details: { exit: 1 } };
 const ended = { duration_ms: 12, log_sha256: hash("b"), log_lines: 3 };
 
 const around: Step[] = [
   step(session, "session.started", { session_id: session, principal, scopes: ["admin"], ttl_seconds: null, expires_at: null }),
-  step(agent, "session.started", { session_id: agent, principal: { type: "agent", id: "bot" }, scopes: [], ttl_seconds: 60, expires_at: inTime(60_000) }),
+  step(agent, "session.started", {
+    session_id: agent,
+    principal: { type: "agent", id: "bot" },
+    scopes: [],
+    ttl_seconds: 60,
+    expires_at: inTime(60_000),
+  }),
   inSystem("server.started", { version: "0.1.0", system_trace_id: system, stack: { platform: "linux" } }),
   inSystem("runtime.error", { code: "INTERNAL", message: "Something" }),
   inSystem("runtime.error", { code: "INTERNAL", message: "Something of it", execution_id: execution(1) }),
@@ -50,9 +77,16 @@ const around: Step[] = [
   inSystem("key.revoked", { key_id: key }),
   applied({}),
   applied({ revision: 2, sha256: hash("c"), current: false, new_workflow: false }),
-  applied(
-    { revision: 2, sha256: hash("c"), new_revision: false, new_workflow: false, armed: true, folder: "/srv/hello", name: "Hello", labels: { team: "x" } },
-  ),
+  applied({
+    revision: 2,
+    sha256: hash("c"),
+    new_revision: false,
+    new_workflow: false,
+    armed: true,
+    folder: "/srv/hello",
+    name: "Hello",
+    labels: { team: "x" },
+  }),
   applied({ workflow: "old", description: "To be deleted", by: "user:alice" }),
   inSystem("workflow.disabled", { workflow: "hello" }),
   inSystem("workflow.enabled", { workflow: "hello" }),
@@ -76,8 +110,11 @@ const runs: Step[] = [
   ofExecution(1, "execution.resumed"),
   ofExecution(1, "execution.failed", { error, failed_task: "each", reason: "TASK_FAILED", digest: hash("f") }, { severity: "error" }),
   created(2, {
-    trigger: { type: "cron", id: "nightly", scheduled_at: inTime(0), by: "service:server" }, inputs: { text: "ünï\u2028" },
-    parent: { execution_id: execution(1), task: "a" }, labels: { team: "x" }, timeout_ms: 1000,
+    trigger: { type: "cron", id: "nightly", scheduled_at: inTime(0), by: "service:server" },
+    inputs: { text: "ünï\u2028" },
+    parent: { execution_id: execution(1), task: "a" },
+    labels: { team: "x" },
+    timeout_ms: 1000,
   }),
   ofExecution(2, "execution.started"),
   started(2, "w"),
@@ -96,10 +133,17 @@ const runs: Step[] = [
   ofTask(3, "resolved", "done", { as: "succeeded", by: "user:alice", output: { n: 2 } }),
   ofTask(3, "resolved", "failed", { as: "failed", by: "user:alice" }),
   ofTask(3, "resolved", "again", { as: "retry", by: "user:alice" }),
-  ofExecution(3, "execution.succeeded", { outputs: { n: 2 }, digest: hash("1") }, {
-    parentSpanId: idOf(9), atlas: { id: "acme/hello", version: "1.0.0" }, actor: { type: "agent", id: "bot" },
-    artifacts: [{ name: "report", uri: "https://example.org/report", sha256: hash("2"), content_type: "text/html" }],
-  }),
+  ofExecution(
+    3,
+    "execution.succeeded",
+    { outputs: { n: 2 }, digest: hash("1") },
+    {
+      parentSpanId: idOf(9),
+      atlas: { id: "acme/hello", version: "1.0.0" },
+      actor: { type: "agent", id: "bot" },
+      artifacts: [{ name: "report", uri: "https://example.org/report", sha256: hash("2"), content_type: "text/html" }],
+    },
+  ),
 ];
 
 const end: Step[] = [
@@ -109,8 +153,17 @@ const end: Step[] = [
 
 function toDraft({ trace, type, payload, over }: Step, index: number): EventDraft {
   return {
-    eventId: idOf(1000 + index), type, traceId: trace, spanId: trace, parentSpanId: null, sessionId: session, actor: { type: "runtime", id: "engine" },
-    severity: definitionOf(type).severity, time: startedAt + index, payload, ...over,
+    eventId: idOf(1000 + index),
+    type,
+    traceId: trace,
+    spanId: trace,
+    parentSpanId: null,
+    sessionId: session,
+    actor: { type: "runtime", id: "engine" },
+    severity: definitionOf(type).severity,
+    time: startedAt + index,
+    payload,
+    ...over,
   };
 }
 

@@ -28,18 +28,20 @@ const opening = (over: Partial<EventDraft> = {}): LedgerCommit => {
   const trace = newTrace();
   return { events: [draftOf(trace, over)], opens: new Map([[trace.traceId, { subject: "execution", subjectId: trace.traceId }]]) };
 };
-const withPayload = (payload: EventDraft["payload"]) => opening(
-  { type: "trace.server.started", payload: { version: "1", system_trace_id: newTrace().traceId, stack: null, ...payload } },
-);
+const withPayload = (payload: EventDraft["payload"]) =>
+  opening({ type: "trace.server.started", payload: { version: "1", system_trace_id: newTrace().traceId, stack: null, ...payload } });
 
 describe("group commit", () => {
   test("commits that arrive together share transactions, keep their order and their outcomes", async () => {
     const { store, ledger, batches } = openCounted();
     const trace = await openTrace(store);
-    const wishes = Array.from({ length: 300 }, (_, index): LedgerCommit => ({
-      events: [draftOf(trace, { payload: { code: "X", message: String(index) } })],
-      ...(index % 10 === 3 ? { fence: { resource: "none", owner: "me", version: 1 } } : {}),
-    }));
+    const wishes = Array.from(
+      { length: 300 },
+      (_, index): LedgerCommit => ({
+        events: [draftOf(trace, { payload: { code: "X", message: String(index) } })],
+        ...(index % 10 === 3 ? { fence: { resource: "none", owner: "me", version: 1 } } : {}),
+      }),
+    );
     const outcomes = await Promise.all(wishes.map((wish) => codeOf(ledger.commit(wish))));
     expect(outcomes).toEqual(wishes.map((_, index) => (index % 10 === 3 ? "CLAIM_LOST" : "ok")));
     expect(batches).toEqual([128, 128, 44]);
@@ -97,10 +99,8 @@ describe("group commit", () => {
     const { store, ledger } = openCounted();
     const trace = await openTrace(store);
     const heard: string[] = [];
-    const off = ledger.listen(
-      ({ events, logs, external }) => heard.push(
-        ...events.map((event) => String(event.seq)), ...logs.map((line) => line.message), ...(external ? ["external"] : []),
-      ),
+    const off = ledger.listen(({ events, logs, external }) =>
+      heard.push(...events.map((event) => String(event.seq)), ...logs.map((line) => line.message), ...(external ? ["external"] : [])),
     );
     void ledger.commit({ events: [draftOf(trace)], logs: [logOf(trace, { message: "log" })] });
     void ledger.commit({ events: [draftOf(trace)], fence: { resource: "none", owner: "me", version: 1 } }).catch(() => undefined);
@@ -115,11 +115,16 @@ describe("group commit", () => {
 
 describe("[CRA-1.03] [CRA-T03] what does not fit is not written", () => {
   const misfits: [string, Partial<EventDraft>][] = [
-    ["an unknown type", { type: "trace.never.declared" }], ["a payload without a member", { payload: { code: "X" } }],
+    ["an unknown type", { type: "trace.never.declared" }],
+    ["a payload without a member", { payload: { code: "X" } }],
     ["a payload member of another type", { payload: { code: 1, message: "x" } }],
-    ["an event id that is none", { eventId: "x" }], ["a span that is none", { spanId: 'a"b' }], ["a parent that is none", { parentSpanId: "" }],
+    ["an event id that is none", { eventId: "x" }],
+    ["a span that is none", { spanId: 'a"b' }],
+    ["a parent that is none", { parentSpanId: "" }],
     ["a session that is none", { sessionId: "s" }],
-    ["an actor without id", { actor: { type: "user", id: "" } }], ["a time that is none", { time: Number.NaN }], ["a time with fractions", { time: 1.5 }],
+    ["an actor without id", { actor: { type: "user", id: "" } }],
+    ["a time that is none", { time: Number.NaN }],
+    ["a time with fractions", { time: 1.5 }],
     ["a time beyond the year 9999", { time: 1e15 }],
   ];
   for (const [name, over] of misfits)
@@ -158,8 +163,10 @@ describe("blobs of payloads", () => {
   const ofBytes = (bytes: number) => "x".repeat(bytes - 2);
 
   const large: [string, unknown][] = [
-    ["one byte above the bound", ofBytes(limits.payloadValueBytesMax + 1)], ["many small values", Array.from({ length: 5000 }, (_, index) => index)],
-    ["short in characters, long in bytes", "\u4E2D".repeat(6000)], ["few characters that JSON writes long", "\u0001".repeat(2740)],
+    ["one byte above the bound", ofBytes(limits.payloadValueBytesMax + 1)],
+    ["many small values", Array.from({ length: 5000 }, (_, index) => index)],
+    ["short in characters, long in bytes", "\u4E2D".repeat(6000)],
+    ["few characters that JSON writes long", "\u0001".repeat(2740)],
     ["long numbers", Array.from({ length: 700 }, () => -1.234567890123456e-300)],
     ["long keys", Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`${index}${"k".repeat(2000)}`, null]))],
     ["more than a row takes", { deep: { text: ofBytes(limits.blobRowBytesMax + 100) } }],
@@ -198,9 +205,14 @@ describe("blobs of payloads", () => {
     const { store } = openCounted();
     const sha256 = sha256Hex("right");
     const trace = await openTrace(store);
-    await store.commit(
-      [{ events: [draftOf(trace)], opens: new Map(), changes: [], blobs: [{ sha256, bytes: new TextEncoder().encode("wrong"), contentType: "text/plain" }] }],
-    );
+    await store.commit([
+      {
+        events: [draftOf(trace)],
+        opens: new Map(),
+        changes: [],
+        blobs: [{ sha256, bytes: new TextEncoder().encode("wrong"), contentType: "text/plain" }],
+      },
+    ]);
     expect(await codeOf(readBlob(store, sha256))).toBe("PAYLOAD_DIGEST_MISMATCH");
     expect(await codeOf(readBlob(store, sha256Hex("none")))).toBe("BLOB_NOT_FOUND");
   });
@@ -210,7 +222,9 @@ describe("blobs of payloads", () => {
     const trace = await openTrace(store);
     const texts = ["before", "f".repeat(limits.blobRowBytesMax + 1), "after"];
     await Promise.all(texts.map((message) => ledger.commit({ events: [draftOf(trace, { payload: { code: "X", message } })] })));
-    const events = (await store.listEvents({ traceId: trace.traceId, afterSequence: 0, limit: 5 })).map((event) => JSON.parse(event.body) as TraceEvent);
+    const events = (await store.listEvents({ traceId: trace.traceId, afterSequence: 0, limit: 5 })).map(
+      (event) => JSON.parse(event.body) as TraceEvent,
+    );
     const back = await Promise.all(events.map(async (event) => (await restorePayload(store, event.payload))["message"]));
     expect(back).toEqual(texts);
   });

@@ -15,7 +15,12 @@ type Deps = { store: Store; ledger: Ledger };
 const openDeps = (store = openMemory()): Deps => ({ store, ledger: new Ledger({ store, schedule: soon }) });
 
 /** Reads so many events, then leaves. */
-async function take(deps: Deps, request: Partial<EventStreamRequest>, count: number, pause?: () => Promise<void>): Promise<{ seq: number; text: string }[]> {
+async function take(
+  deps: Deps,
+  request: Partial<EventStreamRequest>,
+  count: number,
+  pause?: () => Promise<void>,
+): Promise<{ seq: number; text: string }[]> {
   const stop = new AbortController();
   const got: { seq: number; text: string }[] = [];
   for await (const event of streamEvents(deps, { traceId: null, ...request }, stop.signal)) {
@@ -36,9 +41,8 @@ describe("[CRA-0.24] [CRA-X06] streams", () => {
     const trace = await openTrace(deps.store);
     const reading = (async () => {
       const seen: { seq: number; text: string }[] = [];
-      while (seen.length < 1000) seen.push(
-        ...(await take(deps, { sinceSeq: seen.at(-1)?.seq ?? 0 }, Math.min(1 + ((seen.length * 7) % 90), 1000 - seen.length))),
-      );
+      while (seen.length < 1000)
+        seen.push(...(await take(deps, { sinceSeq: seen.at(-1)?.seq ?? 0 }, Math.min(1 + ((seen.length * 7) % 90), 1000 - seen.length))));
       return seen;
     })();
     const writer = async () => {
@@ -113,9 +117,9 @@ describe("[CRA-0.24] [CRA-X06] streams", () => {
     const trace = await openTrace(store);
     const pending = take(deps, { sinceSeq: 0, severity: "warn", eventType: "runtime.*" }, 2);
     await write(deps, trace, 30);
-    await deps.ledger.commit(
-      { events: [draftOf(trace, { severity: "error", type: "trace.server.stopped", payload: { reason: "x" } }), draftOf(trace, { severity: "warn" })] },
-    );
+    await deps.ledger.commit({
+      events: [draftOf(trace, { severity: "error", type: "trace.server.stopped", payload: { reason: "x" } }), draftOf(trace, { severity: "warn" })],
+    });
     await write(deps, trace, 30);
     await deps.ledger.commit({ events: [draftOf(trace, { severity: "error" })] });
     expect((await pending).map((event) => event.seq)).toEqual([33, 64]);
@@ -173,18 +177,24 @@ describe("[CRA-0.24] [CRA-X06] streams", () => {
 describe("[CRA-0.19] globs of event types", () => {
   const globs: [string, string[], string[]][] = [
     ["carp.*", ["trace.carp.resolve.requested", "trace.carp.policy.denied"], ["trace.task.started", "trace.carpet"]],
-    ["trace.task.*", ["trace.task.started"], ["trace.execution.started"]], ["task.started", ["trace.task.started"], ["trace.task.started.x", "task.started"]],
-    ["*failed", ["trace.task.failed", "trace.action.failed"], ["trace.task.failed_once", "trace.task.started"]], ["*", ["trace.a.b"], []],
+    ["trace.task.*", ["trace.task.started"], ["trace.execution.started"]],
+    ["task.started", ["trace.task.started"], ["trace.task.started.x", "task.started"]],
+    ["*failed", ["trace.task.failed", "trace.action.failed"], ["trace.task.failed_once", "trace.task.started"]],
+    ["*", ["trace.a.b"], []],
     ["trace.*.started", ["trace.task.started", "trace.a.b.started"], ["trace.task.ended"]],
-    ["task.st?rted", ["trace.task.started"], ["trace.task.strted"]], ["task.(started|failed)", [], ["trace.task.started"]],
-    ["task.[a-z]*", [], ["trace.task.started"]], ["", [], ["trace.task.started"]],
-    ["**.failed", ["trace.task.failed"], ["trace.task.failedx"]], ["traceable.*", ["trace.traceable.x"], ["trace.able.x", "traceable.x"]],
+    ["task.st?rted", ["trace.task.started"], ["trace.task.strted"]],
+    ["task.(started|failed)", [], ["trace.task.started"]],
+    ["task.[a-z]*", [], ["trace.task.started"]],
+    ["", [], ["trace.task.started"]],
+    ["**.failed", ["trace.task.failed"], ["trace.task.failedx"]],
+    ["traceable.*", ["trace.traceable.x"], ["trace.able.x", "traceable.x"]],
   ];
   for (const [glob, fits, others] of globs)
     test(`"${glob}"`, () => {
-      expect([fits.map((type) => matchesType(glob, type)), others.map((type) => matchesType(glob, type))]).toEqual(
-        [fits.map(() => true), others.map(() => false)],
-      );
+      expect([fits.map((type) => matchesType(glob, type)), others.map((type) => matchesType(glob, type))]).toEqual([
+        fits.map(() => true),
+        others.map(() => false),
+      ]);
     });
 
   test("find types of the catalogue and those that a newer version wrote", async () => {

@@ -14,7 +14,9 @@ const folder = mkdtempSync(join(tmpdir(), "verify-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Events of the history; five of ours come after: an opening, two with blobs, one with the odd character, and the last. */
-const known = readFileSync(join(historyFolder, `${version}.jsonl`), "utf8").trimEnd().split("\n").length;
+const known = readFileSync(join(historyFolder, `${version}.jsonl`), "utf8")
+  .trimEnd()
+  .split("\n").length;
 const [withRow, withFile, withOdd, last] = [known + 2, known + 3, known + 4, known + 5] as const;
 
 const large = "x".repeat(2 * 1024 * 1024);
@@ -28,7 +30,8 @@ async function writeOriginal(): Promise<string> {
   await writeHistory(store);
   const trace = await openTrace(store, "system");
   const ledger = new Ledger({ store, schedule: (work) => void setImmediate(work) });
-  for (const message of [medium, large, "a \uFFFD in it", "the last"]) await ledger.commit({ events: [draftOf(trace, { payload: { code: "X", message } })] });
+  for (const message of [medium, large, "a \uFFFD in it", "the last"])
+    await ledger.commit({ events: [draftOf(trace, { payload: { code: "X", message } })] });
   await store.close();
   return path;
 }
@@ -144,10 +147,14 @@ describe("[CRA-X01] verification", () => {
   });
 
   const columns: [string, string][] = [
-    ["its time", "update events set time = time + 1 where seq = 20"], ["an impossible time", "update events set time = 9000000000000000000 where seq = 20"],
-    ["its severity", "update events set severity = (severity + 1) % 4 where seq = 20"], ["its type", "update events set type = (type % 3) + 1 where seq = 20"],
-    ["its id", "update events set event_id = randomblob(16) where seq = 20"], ["its hash", "update events set hash = randomblob(32) where seq = 20"],
-    ["its trace", "update events set trace = 1, sequence = 90 where seq = 20"], ["its sequence", "update events set sequence = 90 where seq = 20"],
+    ["its time", "update events set time = time + 1 where seq = 20"],
+    ["an impossible time", "update events set time = 9000000000000000000 where seq = 20"],
+    ["its severity", "update events set severity = (severity + 1) % 4 where seq = 20"],
+    ["its type", "update events set type = (type % 3) + 1 where seq = 20"],
+    ["its id", "update events set event_id = randomblob(16) where seq = 20"],
+    ["its hash", "update events set hash = randomblob(32) where seq = 20"],
+    ["its trace", "update events set trace = 1, sequence = 90 where seq = 20"],
+    ["its sequence", "update events set sequence = 90 where seq = 20"],
   ];
   for (const [name, sql] of columns)
     test(`finds an event of which ${name} was changed beside the bytes`, async () => {
@@ -192,7 +199,8 @@ describe("[CRA-X01] verification", () => {
   });
 
   test("finds an event that was rewritten and hashed again by the one after it, or by its trace's head", async () => {
-    const rewrite = (seq: number) => tampered((raw) => put(raw, seq, rowOf(raw, seq).body.replace('"actor":{"id":"engine"', '"actor":{"id":"someone"')));
+    const rewrite = (seq: number) =>
+      tampered((raw) => put(raw, seq, rowOf(raw, seq).body.replace('"actor":{"id":"engine"', '"actor":{"id":"someone"')));
     const inside = await problemOf(await rewrite(18));
     expect(inside.seq).toBe(19);
     expect(await problemOf(await rewrite(last))).toMatchObject({ sequence: 5 });
@@ -204,7 +212,9 @@ describe("[CRA-X01] verification", () => {
       raw.run("insert into event_types values (900, 'trace.fake.type')");
       put(raw, last, body.replace('"payload":{', '"payload":{"a":{"event_type":"trace.fake.type","payload":0},'));
       raw.run("update events set type = 900 where seq = ?", [last]);
-      raw.run("update traces set last_hash = (select hash from events where seq = ?1) where ordinal = (select trace from events where seq = ?1)", [last]);
+      raw.run("update traces set last_hash = (select hash from events where seq = ?1) where ordinal = (select trace from events where seq = ?1)", [
+        last,
+      ]);
     });
     expect((await problemOf(path)).seq).toBe(last);
   });
@@ -240,7 +250,9 @@ describe("[CRA-X01] verification", () => {
     const path = join(folder, "unfoldable", "store.db");
     const store = openSqliteStore({ path, durability: "normal", now: startedAt });
     const trace = await openTrace(store, "system");
-    await store.commit([{ events: [draftOf(trace, { type: "trace.workflow.enabled", payload: { workflow: "none" } })], opens: new Map(), changes: [] }]);
+    await store.commit([
+      { events: [draftOf(trace, { type: "trace.workflow.enabled", payload: { workflow: "none" } })], opens: new Map(), changes: [] },
+    ]);
     await store.close();
     expect((await problemOf(path, { state: true })).seq).toBe(2);
   });
@@ -280,9 +292,13 @@ describe("[CRA-X01] verification", () => {
       ...view,
       listEvents: async (selection: Parameters<typeof ours.listEvents>[0]) => {
         const page = await view.listEvents(selection);
-        await theirs.commit(
-          [{ events: [draftOf(trace)], opens: new Map(), changes: [{ table: "workflows", op: "update", key: { id: "hello" }, set: { name: "changed" } }] }],
-        );
+        await theirs.commit([
+          {
+            events: [draftOf(trace)],
+            opens: new Map(),
+            changes: [{ table: "workflows", op: "update", key: { id: "hello" }, set: { name: "changed" } }],
+          },
+        ]);
         return page;
       },
     });

@@ -1,9 +1,17 @@
 // Checked workflows: the specification's own example, what defaults become, and what the engine gets.
 import { describe, expect, test } from "bun:test";
 import { dirname, join } from "node:path";
+import * as fc from "fast-check";
 import { coreActions, findCoreAction } from "../../../src/model/index.ts";
 import {
-  checkInputs, compileWorkflow, findNearest, findSchemaProblem, hasTriggers, parseWorkflow, type Scope, unavailableParts,
+  checkInputs,
+  compileWorkflow,
+  findNearest,
+  findSchemaProblem,
+  hasTriggers,
+  parseWorkflow,
+  type Scope,
+  unavailableParts,
 } from "../../../src/workflow/index.ts";
 import { check, cpuMs, definitionOf, findings, short, withTask } from "./check-source.ts";
 
@@ -12,7 +20,15 @@ const example = await Bun.file(join(dirname(import.meta.path), "../../fixtures/w
 describe("the example of the language", () => {
   test("is valid; only the plugin that is not installed is a warning", () => {
     expect(check(example).diagnostics.map(short)).toEqual(["?UNKNOWN_ACTION tasks[2].type 38:11"]);
-    const installed = { action: "acme/report.build", description: "", input: { type: "object" }, output: {}, idempotent: true, runsIn: "process" as const, available: true };
+    const installed = {
+      action: "acme/report.build",
+      description: "",
+      input: { type: "object" },
+      output: {},
+      idempotent: true,
+      runsIn: "process" as const,
+      available: true,
+    };
     expect(findings(example, { findAction: (name) => (name === installed.action ? installed : null) })).toEqual([]);
   });
 
@@ -24,11 +40,20 @@ describe("the example of the language", () => {
     ]);
     expect(definition.timeoutMs).toBe(1_800_000);
     expect(definition.concurrency).toEqual({ limit: 1, onLimit: "queue" });
-    expect(definition.triggers.map((trigger) => [trigger.id, trigger.type])).toEqual([["nightly", "cron"], ["push", "webhook"]]);
+    expect(definition.triggers.map((trigger) => [trigger.id, trigger.type])).toEqual([
+      ["nightly", "cron"],
+      ["push", "webhook"],
+    ]);
     const [fetch, each, publish] = definition.tasks;
     expect(fetch?.retry).toEqual({ max: 4, backoff: "exponential", delayMs: 1000, maxDelayMs: 60_000, jitter: true });
     expect(fetch?.timeoutMs).toBe(20_000);
-    expect(each).toMatchObject({ action: "core/shell.run", inputs: { shell: "sh" }, forEach: "{{ tasks.fetch.output.body.items }}", concurrency: 4, env: { ITEM: "{{ item }}", INDEX: "{{ index }}" } });
+    expect(each).toMatchObject({
+      action: "core/shell.run",
+      inputs: { shell: "sh" },
+      forEach: "{{ tasks.fetch.output.body.items }}",
+      concurrency: 4,
+      env: { ITEM: "{{ item }}", INDEX: "{{ index }}" },
+    });
     expect(publish?.allowFailure).toBe(false);
     expect(definition.onFailure[0]?.phase).toBe("onFailure");
     expect(definition.finally[0]?.phase).toBe("finally");
@@ -39,12 +64,19 @@ describe("the example of the language", () => {
     const options = { file: "w.yaml", hasFolder: true, findAction: () => null, availability: true };
     const warned = (source: string) => parseWorkflow(source, options).diagnostics.map(short);
     const task = "{ id: a, run: x, matrix: { m: [1] }, inputs: { files: { f: 'artifact:1' } } }";
-    expect(warned(withTask("secrets: [S]\ninputs: [{ id: i, type: string, sensitive: true }]\ntrigger: { type: cron, cron: '@daily' }\n", task))).toEqual([
-      "?NOT_AVAILABLE_YET secrets 2:1", "?NOT_AVAILABLE_YET inputs[0].sensitive 3:33", "?NOT_AVAILABLE_YET trigger 4:1",
-      "?NOT_AVAILABLE_YET tasks[0].matrix 6:22", "?NOT_AVAILABLE_YET tasks[0].inputs.files 6:52",
+    expect(
+      warned(withTask("secrets: [S]\ninputs: [{ id: i, type: string, sensitive: true }]\ntrigger: { type: cron, cron: '@daily' }\n", task)),
+    ).toEqual([
+      "?NOT_AVAILABLE_YET secrets 2:1",
+      "?NOT_AVAILABLE_YET inputs[0].sensitive 3:33",
+      "?NOT_AVAILABLE_YET trigger 4:1",
+      "?NOT_AVAILABLE_YET tasks[0].matrix 6:22",
+      "?NOT_AVAILABLE_YET tasks[0].inputs.files 6:52",
     ]);
-    expect(warned(withTask("triggers: [{ id: t, type: cron, cron: '@daily' }]\n", "{ id: a, type: core/http.request }")))
-      .toEqual(["?NOT_AVAILABLE_YET triggers 2:1", "?NOT_AVAILABLE_YET tasks[0].type 4:14"]);
+    expect(warned(withTask("triggers: [{ id: t, type: cron, cron: '@daily' }]\n", "{ id: a, type: core/http.request }"))).toEqual([
+      "?NOT_AVAILABLE_YET triggers 2:1",
+      "?NOT_AVAILABLE_YET tasks[0].type 4:14",
+    ]);
     expect(warned(withTask(""))).toEqual([]);
     // What cannot be used at all needs no word about what it would do.
     expect(warned(withTask("secrets: [S]\nnope: 1\n"))).toEqual(["UNKNOWN_KEY nope 3:1"]);
@@ -52,31 +84,84 @@ describe("the example of the language", () => {
   });
 
   test("names what this version cannot run", () => {
-    expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[0].type", "tasks[1].forEach", "tasks[2].type"]);
+    expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual([
+      "secrets",
+      "concurrency",
+      "tasks[0].type",
+      "tasks[1].forEach",
+      "tasks[2].type",
+    ]);
   });
 });
 
+/** The whole table, as the textbook has it. */
+function alignment(from: string, to: string): number {
+  const table: number[][] = [];
+  const cell = (row: number, column: number): number => table[row]?.[column] ?? Infinity;
+  for (let row = 0; row <= from.length; row += 1) {
+    const now: number[] = [row];
+    table.push(now);
+    for (let column = row === 0 ? 0 : 1; column <= to.length; column += 1) {
+      const replaced = cell(row - 1, column - 1) + Number(from[row - 1] !== to[column - 1]);
+      const isSwap = row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
+      const swapped = isSwap ? cell(row - 2, column - 2) + 1 : Infinity;
+      now[column] = row === 0 ? column : Math.min(cell(row - 1, column) + 1, cell(row, column - 1) + 1, replaced, swapped);
+    }
+  }
+  return cell(from.length, to.length);
+}
+
 describe("forms", () => {
   test("run is core/shell.run", () => {
-    const [short, long] = definitionOf("id: w\ntasks:\n  - { id: a, run: 'echo {{.X}}', shell: bash }\n  - { id: b, type: core/shell.run, inputs: { script: 'echo {{.X}}', shell: bash } }\n").tasks;
+    const [short, long] = definitionOf(
+      "id: w\ntasks:\n  - { id: a, run: 'echo {{.X}}', shell: bash }\n  - { id: b, type: core/shell.run, inputs: { script: 'echo {{.X}}', shell: bash } }\n",
+    ).tasks;
     expect({ ...short, id: "" }).toEqual({ ...long, id: "" } as never);
   });
 
   test("defaults", () => {
     const definition = definitionOf(withTask("trigger: { type: cron, cron: ' 0 2 * * * ' }\n"));
-    expect(definition).toMatchObject({ apiVersion: "v1", name: null, description: null, labels: {}, enabled: true, inputs: [], vars: {}, secrets: [], permissions: {}, concurrency: null, timeoutMs: null, onFailure: [], finally: [], outputs: {} });
+    expect(definition).toMatchObject({
+      apiVersion: "v1",
+      name: null,
+      description: null,
+      labels: {},
+      enabled: true,
+      inputs: [],
+      vars: {},
+      secrets: [],
+      permissions: {},
+      concurrency: null,
+      timeoutMs: null,
+      onFailure: [],
+      finally: [],
+      outputs: {},
+    });
     expect(definition.triggers).toEqual([{ id: "cron", type: "cron", cron: "0 2 * * *", timezone: "UTC", catchUp: "none", inputs: {} }]);
-    expect(definition.tasks[0]).toEqual({ id: "a", phase: null, action: "core/shell.run", needs: [], inputs: { script: "x", shell: "sh" }, env: {}, retry: { max: 1, backoff: "constant", delayMs: 0, maxDelayMs: 0, jitter: false }, allowFailure: false, runtime: "process" });
+    expect(definition.tasks[0]).toEqual({
+      id: "a",
+      phase: null,
+      action: "core/shell.run",
+      needs: [],
+      inputs: { script: "x", shell: "sh" },
+      env: {},
+      retry: { max: 1, backoff: "constant", delayMs: 0, maxDelayMs: 0, jitter: false },
+      allowFailure: false,
+      runtime: "process",
+    });
   });
 
   test("retry with backoffSeconds, conditions as flags, and single needs once", () => {
-    const { tasks } = definitionOf("id: w\ntasks:\n  - { id: a, run: x, if: false, retry: { max: 3, backoffSeconds: 1.5 } }\n  - { id: b, run: x, needs: [a, a] }\n");
+    const { tasks } = definitionOf(
+      "id: w\ntasks:\n  - { id: a, run: x, if: false, retry: { max: 3, backoffSeconds: 1.5 } }\n  - { id: b, run: x, needs: [a, a] }\n",
+    );
     expect(tasks[0]).toMatchObject({ if: "{{ false }}", retry: { max: 3, backoff: "constant", delayMs: 1500 } });
     expect(tasks[1]?.needs).toEqual(["a"]);
   });
 
   test("an object input's required is a list of its value's members, or says whether it must be given", () => {
-    const source = (required: string) => withTask(`inputs:\n  - { id: o, type: object, properties: { a: { type: integer } }, required: ${required} }\n`);
+    const source = (required: string) =>
+      withTask(`inputs:\n  - { id: o, type: object, properties: { a: { type: integer } }, required: ${required} }\n`);
     expect(definitionOf(source("[a]")).inputs[0]).toMatchObject({ required: false, schema: { required: ["a"] } });
     const asFlag = definitionOf(source("true")).inputs[0];
     expect([asFlag?.required, asFlag?.schema["required"]]).toEqual([true, undefined]);
@@ -86,15 +171,38 @@ describe("forms", () => {
   });
 
   test("what may be named where", () => {
-    expect(findings("id: w\npermissions: { env: [TZ] }\ntasks:\n  - { id: a, run: x, outputs: { x: '{{ tasks.a.output.exitCode }}' }, env: { T: '{{ env.TZ }}' } }\n  - { id: m, needs: [a], run: x, matrix: { os: [l, w], n: '{{ tasks.a.output.list }}' }, env: { A: '{{ matrix.os }}', B: '{{ matrix.oss }}' } }\n  - { id: f, needs: [a], run: x, forEach: '{{ item }}', env: { I: '{{ item.a + index }}' } }\nfinally:\n  - { id: h, run: x, env: { A: '{{ tasks.m.state + tasks.f.state + execution.error.message }}' } }\noutputs: { a: '{{ tasks.f.outputs[0] }}' }\n"))
-      .toEqual(["EXPR_UNKNOWN_ROOT tasks[1].env.B 5:126", "EXPR_UNKNOWN_ROOT tasks[2].forEach 6:47"]);
+    expect(
+      findings(
+        "id: w\npermissions: { env: [TZ] }\ntasks:\n  - { id: a, run: x, outputs: { x: '{{ tasks.a.output.exitCode }}' }, env: { T: '{{ env.TZ }}' } }\n  - { id: m, needs: [a], run: x, matrix: { os: [l, w], n: '{{ tasks.a.output.list }}' }, env: { A: '{{ matrix.os }}', B: '{{ matrix.oss }}' } }\n  - { id: f, needs: [a], run: x, forEach: '{{ item }}', env: { I: '{{ item.a + index }}' } }\nfinally:\n  - { id: h, run: x, env: { A: '{{ tasks.m.state + tasks.f.state + execution.error.message }}' } }\noutputs: { a: '{{ tasks.f.outputs[0] }}' }\n",
+      ),
+    ).toEqual(["EXPR_UNKNOWN_ROOT tasks[1].env.B 5:126", "EXPR_UNKNOWN_ROOT tasks[2].forEach 6:47"]);
   });
 
   test("values that expressions give are not judged", () => {
-    expect(findings(withTask("inputs: [{ id: x, type: string }]\n", "{ id: a, type: core/log.write, inputs: { message: '{{ inputs.x }}', level: '{{ inputs.x }}' } }"))).toEqual([]);
-    expect(findings(withTask("inputs: [{ id: x, type: string }]\n", "{ id: a, type: core/wait.for, inputs: { duration: '{{ inputs.x }}s' } }"))).toEqual([]);
-    const sure = { action: "acme/a.b", description: "", input: { type: "object", properties: { n: { type: "integer" }, m: { type: "string", minLength: 99 } } }, output: {}, idempotent: true, runsIn: "process" as const, available: true };
-    const source = withTask("inputs: [{ id: x, type: string }]\n", "{ id: a, type: acme/a.b, inputs: { n: 'about {{ inputs.x }}', m: 'about {{ inputs.x }}' } }");
+    expect(
+      findings(
+        withTask(
+          "inputs: [{ id: x, type: string }]\n",
+          "{ id: a, type: core/log.write, inputs: { message: '{{ inputs.x }}', level: '{{ inputs.x }}' } }",
+        ),
+      ),
+    ).toEqual([]);
+    expect(
+      findings(withTask("inputs: [{ id: x, type: string }]\n", "{ id: a, type: core/wait.for, inputs: { duration: '{{ inputs.x }}s' } }")),
+    ).toEqual([]);
+    const sure = {
+      action: "acme/a.b",
+      description: "",
+      input: { type: "object", properties: { n: { type: "integer" }, m: { type: "string", minLength: 99 } } },
+      output: {},
+      idempotent: true,
+      runsIn: "process" as const,
+      available: true,
+    };
+    const source = withTask(
+      "inputs: [{ id: x, type: string }]\n",
+      "{ id: a, type: acme/a.b, inputs: { n: 'about {{ inputs.x }}', m: 'about {{ inputs.x }}' } }",
+    );
     expect(findings(source, { findAction: () => sure })).toEqual(["INPUT_MISMATCH tasks[0].inputs.n 4:43"]);
   });
 
@@ -106,24 +214,58 @@ describe("forms", () => {
     expect(findNearest("nope", ["type", "name"])).toBeNull();
     expect(findNearest("INPUTS", ["outputs", "inputs"])).toBe("inputs");
   });
+
+  test("the distance counts a swap of neighbours as one slip, whatever band of it is looked at", () => {
+    const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(word, word, (written, name) => {
+        const allowed = Math.max(1, Math.min(3, Math.floor(written.length / 3)));
+        expect(findNearest(written, [name]) === name).toBe(written !== name && alignment(written, name) <= allowed);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test("names are searched only for findings that are shown", () => {
+    const tasks = Array.from({ length: 2000 }, (_, index) => `  - { id: build-step-${index}, run: x, needs: [biuld-setp-x${index}] }`);
+    expect(cpuMs(() => expect(findings(`id: w\ntasks:\n${tasks.join("\n")}\n`).length).toBe(200))).toBeLessThan(4000);
+  }, 30_000);
 });
 
 describe("core actions", () => {
   test("schemas can be used, names are unique, and what runs in the engine is the control flow", () => {
     for (const { input, output } of coreActions) expect([findSchemaProblem(input), findSchemaProblem(output)]).toEqual([null, null]);
     expect(new Set(coreActions.map((known) => known.action)).size).toBe(coreActions.length);
-    expect(coreActions.filter((known) => known.available).map((known) => known.action)).toEqual(["core/log.write", "core/shell.run", "core/value.set", "core/wait.for"]);
-    expect(coreActions.filter((known) => known.runsIn === "engine").map((known) => known.action)).toEqual(["core/approval.request", "core/log.write", "core/value.set", "core/wait.for", "core/workflow.run"]);
+    expect(coreActions.filter((known) => known.available).map((known) => known.action)).toEqual([
+      "core/log.write",
+      "core/shell.run",
+      "core/value.set",
+      "core/wait.for",
+    ]);
+    expect(coreActions.filter((known) => known.runsIn === "engine").map((known) => known.action)).toEqual([
+      "core/approval.request",
+      "core/log.write",
+      "core/value.set",
+      "core/wait.for",
+      "core/workflow.run",
+    ]);
     expect(findCoreAction("core/shell.run")?.runsIn).toBe("process");
     expect(findCoreAction("constructor")).toBeNull();
   });
 });
 
 describe("compiled workflows", () => {
-  const scope: Scope = { roots: { inputs: { x: 1 }, tasks: { a: { output: { exitCode: 0 } } }, vars: {} }, status: { success: true, failure: false } };
+  const scope: Scope = {
+    roots: { inputs: { x: 1 }, tasks: { a: { output: { exitCode: 0 } } }, vars: {} },
+    status: { success: true, failure: false },
+  };
 
   test("dependants, scripts as they stand, and everything else evaluated", () => {
-    const compiled = compileWorkflow(definitionOf("id: w\ninputs: [{ id: x, type: integer }]\ntasks:\n  - { id: a, run: 'echo {{ inputs.x }}', env: { X: '{{ inputs.x }}' }, inputs: { files: { f: 'artifact:{{ inputs.x }}' } }, outputs: { code: '{{ tasks.a.output.exitCode }}' } }\n  - { id: c, needs: [a], run: x, if: 'failure()' }\n  - { id: b, needs: [a], run: x }\noutputs: { o: '{{ tasks.a.output.exitCode }}' }\n"));
+    const compiled = compileWorkflow(
+      definitionOf(
+        "id: w\ninputs: [{ id: x, type: integer }]\ntasks:\n  - { id: a, run: 'echo {{ inputs.x }}', env: { X: '{{ inputs.x }}' }, inputs: { files: { f: 'artifact:{{ inputs.x }}' } }, outputs: { code: '{{ tasks.a.output.exitCode }}' } }\n  - { id: c, needs: [a], run: x, if: 'failure()' }\n  - { id: b, needs: [a], run: x }\noutputs: { o: '{{ tasks.a.output.exitCode }}' }\n",
+      ),
+    );
     const a = compiled.tasks.get("a");
     expect(a?.dependents).toEqual(["b", "c"]);
     expect(a?.inputs.evaluate(scope)).toEqual({ script: "echo {{ inputs.x }}", shell: "sh", files: { f: "artifact:1" } });
@@ -135,13 +277,21 @@ describe("compiled workflows", () => {
   });
 
   test("a chain of 2,000 tasks is checked and compiled quickly", () => {
-    const tasks = Array.from({ length: 2000 }, (_, index) => (index === 0 ? "  - { id: t0, type: core/value.set, inputs: { v: 1 } }" : `  - { id: t${index}, needs: [t${index - 1}], type: core/value.set, inputs: { v: '{{ tasks.t${index - 1}.output.v + ${index} }}', w: '{{ tasks.t0.output.v }}' } }`));
+    const tasks = Array.from({ length: 2000 }, (_, index) =>
+      index === 0
+        ? "  - { id: t0, type: core/value.set, inputs: { v: 1 } }"
+        : `  - { id: t${index}, needs: [t${index - 1}], type: core/value.set, inputs: { v: '{{ tasks.t${index - 1}.output.v + ${index} }}', w: '{{ tasks.t0.output.v }}' } }`,
+    );
     const source = `id: w\ntasks:\n${tasks.join("\n")}\n`;
     expect(cpuMs(() => expect(compileWorkflow(definitionOf(source)).tasks.size).toBe(2000))).toBeLessThan(3000);
   }, 30_000);
 
   test("many edges are no quadratic work either", () => {
-    const tasks = Array.from({ length: 1000 }, (_, index) => `  - { id: t${index}, run: x, needs: [${Array.from({ length: Math.min(index, 100) }, (_, near) => `t${index - near - 1}`).join(", ")}], env: { A: '{{ ${index === 0 ? "1" : "tasks.t0.state"} }}' } }`);
+    const tasks = Array.from(
+      { length: 1000 },
+      (_, index) =>
+        `  - { id: t${index}, run: x, needs: [${Array.from({ length: Math.min(index, 100) }, (_, near) => `t${index - near - 1}`).join(", ")}], env: { A: '{{ ${index === 0 ? "1" : "tasks.t0.state"} }}' } }`,
+    );
     expect(cpuMs(() => expect(findings(`id: w\ntasks:\n${tasks.join("\n")}\n`)).toEqual([]))).toBeLessThan(6000);
   }, 60_000);
 });

@@ -10,11 +10,26 @@ const many = Array.from({ length: 2000 }, (_, index) => index);
 
 const scope: Scope = {
   roots: {
-    inputs: { day: "2024-05-06", n: 3, big: 9007199254740991, f: 2.5, none: null, list: [1, 2.5, "x"], o: { a: { b: [{ c: 7 }] } }, constructor: 5, many, huge: "a".repeat(1 << 20) },
+    inputs: {
+      day: "2024-05-06",
+      n: 3,
+      big: 9007199254740991,
+      f: 2.5,
+      none: null,
+      list: [1, 2.5, "x"],
+      o: { a: { b: [{ c: 7 }] } },
+      constructor: 5,
+      many,
+      huge: "a".repeat(1 << 20),
+    },
     vars: { base: "https://x" },
-    tasks: { fetch: { output: { items: [{ path: "p1" }, { path: "p2" }], constructor: { x: 1 } }, state: "SUCCESS", error: null }, "a-b": { output: 1 } },
+    tasks: {
+      fetch: { output: { items: [{ path: "p1" }, { path: "p2" }], constructor: { x: 1 } }, state: "SUCCESS", error: null },
+      "a-b": { output: 1 },
+    },
     execution: { id: "e", started_at: "2024-05-06T07:08:09.123Z" },
-    item: [1], index: 0,
+    item: [1],
+    index: 0,
   },
   status: { success: false, failure: true },
 };
@@ -77,31 +92,41 @@ describe("templates", () => {
 
   test("a member called __proto__ is data", () => {
     const given = JSON.parse('{"__proto__":{"x":"{{ inputs.n }}"},"y":"{{ inputs.o }}"}') as JsonObject;
-    const out = createTemplate(given).evaluate({ roots: { inputs: { n: 1, o: JSON.parse('{"__proto__":{"z":2}}') as JsonObject } }, status: scope.status }) as JsonObject;
+    const out = createTemplate(given).evaluate({
+      roots: { inputs: { n: 1, o: JSON.parse('{"__proto__":{"z":2}}') as JsonObject } },
+      status: scope.status,
+    }) as JsonObject;
     expect(JSON.stringify(out)).toBe('{"__proto__":{"x":1},"y":{"__proto__":{"z":2}}}');
     expect((out as Record<string, unknown>)["z"]).toBeUndefined();
     expect(run("{{ [inputs.o].map(x, x) }}", { roots: { inputs: { o: given } }, status: scope.status })).toEqual([given]);
   });
 
   test("[WF-23] a string that is one template keeps the raw type, whatever the value", () => {
-    fc.assert(fc.property(fc.jsonValue({ maxDepth: 4 }).filter(isIJson), (value) => {
-      const given: Scope = { roots: { inputs: { v: value as Json } }, status: scope.status };
-      expect(run("{{ inputs.v }}", given)).toEqual(value as Json);
-      // The way through CEL's own values gives the same.
-      expect(run("{{ [inputs.v][0] }}", given)).toEqual(zeroed(value) as Json);
-    }));
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 4 }).filter(isIJson), (value) => {
+        const given: Scope = { roots: { inputs: { v: value as Json } }, status: scope.status };
+        expect(run("{{ inputs.v }}", given)).toEqual(value as Json);
+        // The way through CEL's own values gives the same.
+        expect(run("{{ [inputs.v][0] }}", given)).toEqual(zeroed(value) as Json);
+      }),
+    );
   });
 
   test("[WF-23] dotted paths reach tasks.<id>.output at any depth", () => {
-    const key = fc.stringMatching(/^[a-z][a-z0-9]{0,5}$/).filter((word) => !["in", "as", "if", "for", "let", "var", "void", "else", "loop", "true", "null"].includes(word));
-    fc.assert(fc.property(fc.array(key, { maxLength: 6 }), fc.integer(), (path, leaf) => {
-      const output = path.reduceRight<Json>((inner, name) => ({ [name]: inner }), leaf);
-      const given: Scope = { roots: { tasks: { t: { output } } }, status: scope.status };
-      const dotted = ["tasks", "t", "output", ...path].join(".");
-      expect(run(`{{ ${dotted} }}`, given)).toBe(leaf);
-      expect(run(`{{ ${dotted} == ${leaf} ? "x" + string(${dotted}) : "" }}`, given)).toBe(`x${leaf}`);
-      expect(codeOf(() => run(`{{ ${dotted}.more }}`, given))).toBe("EXPRESSION_ERROR");
-    }), { numRuns: 60 });
+    const key = fc
+      .stringMatching(/^[a-z][a-z0-9]{0,5}$/)
+      .filter((word) => !["in", "as", "if", "for", "let", "var", "void", "else", "loop", "true", "null"].includes(word));
+    fc.assert(
+      fc.property(fc.array(key, { maxLength: 6 }), fc.integer(), (path, leaf) => {
+        const output = path.reduceRight<Json>((inner, name) => ({ [name]: inner }), leaf);
+        const given: Scope = { roots: { tasks: { t: { output } } }, status: scope.status };
+        const dotted = ["tasks", "t", "output", ...path].join(".");
+        expect(run(`{{ ${dotted} }}`, given)).toBe(leaf);
+        expect(run(`{{ ${dotted} == ${leaf} ? "x" + string(${dotted}) : "" }}`, given)).toBe(`x${leaf}`);
+        expect(codeOf(() => run(`{{ ${dotted}.more }}`, given))).toBe("EXPRESSION_ERROR");
+      }),
+      { numRuns: 60 },
+    );
   });
 
   test("a value is never scanned again", () => {
@@ -112,12 +137,15 @@ describe("templates", () => {
 
   test("only what an expression names is read from tasks", () => {
     const read: string[] = [];
-    const tasks = new Proxy({ a: { output: 1 }, b: { output: 2 } }, {
-      get: (target, key) => {
-        read.push(String(key));
-        return Reflect.get(target, key) as unknown;
+    const tasks = new Proxy(
+      { a: { output: 1 }, b: { output: 2 } },
+      {
+        get: (target, key) => {
+          read.push(String(key));
+          return Reflect.get(target, key) as unknown;
+        },
       },
-    });
+    );
     expect(run("{{ tasks.a.output + 1 }}", { roots: { tasks }, status: scope.status })).toBe(2);
     expect(new Set(read)).toEqual(new Set(["a"]));
   });
@@ -146,36 +174,83 @@ function zeroed(value: unknown): unknown {
 
 describe("numbers and times", () => {
   const values: [string, Json][] = [
-    ["{{ inputs.n + inputs.f }}", 5.5], ["{{ inputs.f * 2 }}", 5], ["{{ 7 / 2 }}", 3], ["{{ 7 / 2.0 }}", 3.5], ["{{ 7.0 / 2 }}", 3.5], ["{{ 1 - 0.5 }}", 0.5],
+    ["{{ inputs.n + inputs.f }}", 5.5],
+    ["{{ inputs.f * 2 }}", 5],
+    ["{{ 7 / 2 }}", 3],
+    ["{{ 7 / 2.0 }}", 3.5],
+    ["{{ 7.0 / 2 }}", 3.5],
+    ["{{ 1 - 0.5 }}", 0.5],
     ["{{ 1 == 1.0 && 1.0 == 1 && 1 < 1.5 && 2.5 >= 2 && inputs.n < inputs.f + 1 && inputs.n == 3.0 }}", true],
-    ["{{ inputs.big }}", 9007199254740991], ["{{ inputs.big - 1 + 1 }}", 9007199254740991], ["{{ (inputs.big + 1) - 1 }}", 9007199254740991], ["{{ string(inputs.big + 1) }}", "9007199254740992"],
-    ["{{ int('42') + int(2.9) }}", 44], ["{{ double('0.1') }}", 0.1], ["{{ -inputs.f }}", -2.5], ["{{ 5u + 3u }}", 8], ["{{ 7 % 3 }}", 1],
-    ["{{ timestamp(execution.started_at) }}", "2024-05-06T07:08:09.123Z"], ["{{ string(timestamp('2024-05-06T09:08:09+02:00')) }}", "2024-05-06T07:08:09.000Z"],
-    ["{{ timestamp(execution.started_at) + duration('90m') }}", "2024-05-06T08:38:09.123Z"], ["{{ timestamp('2024-01-01T00:00:00Z') < timestamp(execution.started_at) }}", true],
-    ["{{ timestamp('2024-07-01T23:30:00Z').getHours('Europe/Paris') }}", 1], ["{{ timestamp('2024-07-01T23:30:00Z').getDayOfYear() }}", 182], ["{{ timestamp('2024-07-01T23:30:00Z').getDayOfWeek('Asia/Tokyo') }}", 2],
+    ["{{ inputs.big }}", 9007199254740991],
+    ["{{ inputs.big - 1 + 1 }}", 9007199254740991],
+    ["{{ (inputs.big + 1) - 1 }}", 9007199254740991],
+    ["{{ string(inputs.big + 1) }}", "9007199254740992"],
+    ["{{ int('42') + int(2.9) }}", 44],
+    ["{{ double('0.1') }}", 0.1],
+    ["{{ -inputs.f }}", -2.5],
+    ["{{ 5u + 3u }}", 8],
+    ["{{ 7 % 3 }}", 1],
+    ["{{ timestamp(execution.started_at) }}", "2024-05-06T07:08:09.123Z"],
+    ["{{ string(timestamp('2024-05-06T09:08:09+02:00')) }}", "2024-05-06T07:08:09.000Z"],
+    ["{{ timestamp(execution.started_at) + duration('90m') }}", "2024-05-06T08:38:09.123Z"],
+    ["{{ timestamp('2024-01-01T00:00:00Z') < timestamp(execution.started_at) }}", true],
+    ["{{ timestamp('2024-07-01T23:30:00Z').getHours('Europe/Paris') }}", 1],
+    ["{{ timestamp('2024-07-01T23:30:00Z').getDayOfYear() }}", 182],
+    ["{{ timestamp('2024-07-01T23:30:00Z').getDayOfWeek('Asia/Tokyo') }}", 2],
     ["{{ duration('1h') }}", "3600s"],
   ];
   test.each(values)("%s", (text, value) => {
     expect(run(text)).toEqual(value);
   });
 
-  test.each(["{{ inputs.big + 1 }}", "{{ -inputs.big - 1 }}", "{{ [1, inputs.big + 1] }}", "{{ inputs.n / 0 }}", "{{ 1.0 / 0.0 }}", "{{ double('nan') }}", "{{ 9223372036854775807 + 1 }}", "{{ 1e300 }}", "{{ timestamp('2024-02-30T00:00:00Z') }}", "{{ timestamp('May 6 2024 10:00 PDT') }}"])("%s is an error", (text) => {
+  test.each([
+    "{{ inputs.big + 1 }}",
+    "{{ -inputs.big - 1 }}",
+    "{{ [1, inputs.big + 1] }}",
+    "{{ inputs.n / 0 }}",
+    "{{ 1.0 / 0.0 }}",
+    "{{ double('nan') }}",
+    "{{ 9223372036854775807 + 1 }}",
+    "{{ 1e300 }}",
+    "{{ timestamp('2024-02-30T00:00:00Z') }}",
+    "{{ timestamp('May 6 2024 10:00 PDT') }}",
+  ])("%s is an error", (text) => {
     expect(codeOf(() => run(text))).toBe("EXPRESSION_ERROR");
   });
 
   test("arithmetic of safe integers is exact, or an error", () => {
-    fc.assert(fc.property(fc.maxSafeInteger(), fc.maxSafeInteger(), fc.constantFrom("+", "-", "*"), (a, b, sign) => {
-      const exact = { "+": BigInt(a) + BigInt(b), "-": BigInt(a) - BigInt(b), "*": BigInt(a) * BigInt(b) }[sign];
-      const fits = exact >= BigInt(Number.MIN_SAFE_INTEGER) && exact <= BigInt(Number.MAX_SAFE_INTEGER);
-      const given: Scope = { roots: { inputs: { a, b } }, status: scope.status };
-      if (fits) expect(run(`{{ inputs.a ${sign} inputs.b }}`, given)).toBe(Number(exact) + 0);
-      else expect(codeOf(() => run(`{{ inputs.a ${sign} inputs.b }}`, given))).toBe("EXPRESSION_ERROR");
-    }));
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), fc.maxSafeInteger(), fc.constantFrom("+", "-", "*"), (a, b, sign) => {
+        const exact = { "+": BigInt(a) + BigInt(b), "-": BigInt(a) - BigInt(b), "*": BigInt(a) * BigInt(b) }[sign];
+        const fits = exact >= BigInt(Number.MIN_SAFE_INTEGER) && exact <= BigInt(Number.MAX_SAFE_INTEGER);
+        const given: Scope = { roots: { inputs: { a, b } }, status: scope.status };
+        if (fits) expect(run(`{{ inputs.a ${sign} inputs.b }}`, given)).toBe(Number(exact) + 0);
+        else expect(codeOf(() => run(`{{ inputs.a ${sign} inputs.b }}`, given))).toBe("EXPRESSION_ERROR");
+      }),
+    );
   });
 });
 
 describe("errors and bounds", () => {
-  test.each(["{{ inputs.nope }}", "{{ inputs.n.x }}", "{{ inputs.list[9] }}", "{{ inputs.list[-1] }}", "{{ tasks.later.output }}", "{{ matrix.a }}", "{{ inputs.none.x + 1 }}", "{{ inputs.day + 1 }}", "{{ size(inputs.none) }}", "{{ inputs['__proto__'] }}", "{{ inputs.toString }}", "{{ int }}", "{{ cel.bind(x, 1, x) }}", "{{ nope }}", "{{ 1 + }}", "{{ 'x'.matches('(') }}", "{{ 'x'.matches('(?=x)') }}"])("%s", (text) => {
+  test.each([
+    "{{ inputs.nope }}",
+    "{{ inputs.n.x }}",
+    "{{ inputs.list[9] }}",
+    "{{ inputs.list[-1] }}",
+    "{{ tasks.later.output }}",
+    "{{ matrix.a }}",
+    "{{ inputs.none.x + 1 }}",
+    "{{ inputs.day + 1 }}",
+    "{{ size(inputs.none) }}",
+    "{{ inputs['__proto__'] }}",
+    "{{ inputs.toString }}",
+    "{{ int }}",
+    "{{ cel.bind(x, 1, x) }}",
+    "{{ nope }}",
+    "{{ 1 + }}",
+    "{{ 'x'.matches('(') }}",
+    "{{ 'x'.matches('(?=x)') }}",
+  ])("%s", (text) => {
     expect(codeOf(() => run(text))).toBe("EXPRESSION_ERROR");
   });
 
@@ -208,9 +283,13 @@ describe("errors and bounds", () => {
     ["a long sum", `{{ 1${"+1".repeat(30_000)} }}`],
     ["a long text", `{{ '${"a".repeat(70_000)}' }}`],
   ];
-  test.each(hostile)("%s ends in time", (_name, text) => {
-    expect(cpuMs(() => expect(codeOf(() => run(text))).toBe("EXPRESSION_ERROR"))).toBeLessThan(1500);
-  }, 30_000);
+  test.each(hostile)(
+    "%s ends in time",
+    (_name, text) => {
+      expect(cpuMs(() => expect(codeOf(() => run(text))).toBe("EXPRESSION_ERROR"))).toBeLessThan(1500);
+    },
+    30_000,
+  );
 
   test("after a hostile expression others work", () => {
     expect(codeOf(() => run("{{ inputs.many.all(a, inputs.many.all(b, inputs.many.all(c, true))) }}"))).toBe("EXPRESSION_ERROR");
@@ -226,13 +305,56 @@ describe("errors and bounds", () => {
   });
 
   test("no text makes evaluation throw anything but EXPRESSION_ERROR, and twice gives the same", () => {
-    const piece = fc.constantFrom("inputs", ".n", ".list", "[0]", "+", "-", "==", "&&", "||", "!", "?", ":", "(", ")", "[", "]", "{", "}", "'", '"', "1", "2.5", "true", "null", "size", ".map(x, x)", ".all(x, true)", " in ", "x", ",", "has", "dyn(", "type(", "success()", "\\", "//", "\n", "string(", "timestamp(");
-    fc.assert(fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
-      const text = `{{ ${pieces.join("")} }}`;
-      const once = codeOf(() => run(text));
-      expect(once.startsWith("no error") || once === "EXPRESSION_ERROR").toBe(true);
-      expect(codeOf(() => run(text))).toBe(once);
-    }), { numRuns: 1500 });
+    const piece = fc.constantFrom(
+      "inputs",
+      ".n",
+      ".list",
+      "[0]",
+      "+",
+      "-",
+      "==",
+      "&&",
+      "||",
+      "!",
+      "?",
+      ":",
+      "(",
+      ")",
+      "[",
+      "]",
+      "{",
+      "}",
+      "'",
+      '"',
+      "1",
+      "2.5",
+      "true",
+      "null",
+      "size",
+      ".map(x, x)",
+      ".all(x, true)",
+      " in ",
+      "x",
+      ",",
+      "has",
+      "dyn(",
+      "type(",
+      "success()",
+      "\\",
+      "//",
+      "\n",
+      "string(",
+      "timestamp(",
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const text = `{{ ${pieces.join("")} }}`;
+        const once = codeOf(() => run(text));
+        expect(once.startsWith("no error") || once === "EXPRESSION_ERROR").toBe(true);
+        expect(codeOf(() => run(text))).toBe(once);
+      }),
+      { numRuns: 1500 },
+    );
   }, 30_000);
 });
 
@@ -250,6 +372,7 @@ describe("conditions", () => {
   });
 
   test("anything but true or false is an error", () => {
-    for (const text of ["{{ inputs.n }}", "inputs.none", "{{ inputs.nope }}"]) expect(codeOf(() => createCondition(text).evaluate(scope))).toBe("EXPRESSION_ERROR");
+    for (const text of ["{{ inputs.n }}", "inputs.none", "{{ inputs.nope }}"])
+      expect(codeOf(() => createCondition(text).evaluate(scope))).toBe("EXPRESSION_ERROR");
   });
 });

@@ -7,7 +7,8 @@ import { checkInputs, checkSchema, findSchemaProblem, parseInputText } from "../
 import { checkSimple, isSimpleSchema } from "../../../src/workflow/schema/simple-schema.ts";
 import { cpuMs, definitionOf, withTask } from "./check-source.ts";
 
-const definition = definitionOf(withTask(`inputs:
+const definition = definitionOf(
+  withTask(`inputs:
   - { id: day, type: string, required: true, pattern: "^\\\\d+$", maxLength: 4 }
   - { id: limit, type: integer, default: 100, minimum: 1 }
   - { id: ratio, type: number }
@@ -16,7 +17,8 @@ const definition = definitionOf(withTask(`inputs:
   - { id: tags, type: array, items: { type: string }, uniqueItems: true }
   - { id: o, type: object, properties: { n: { type: integer } }, additionalProperties: false }
   - { id: at, type: string, format: date-time }
-`));
+`),
+);
 
 function found(given: JsonObject): string[] {
   return checkInputs(definition, given).diagnostics.map(({ code, path }) => `${code} ${path}`);
@@ -40,8 +42,17 @@ describe("checkInputs", () => {
   test("everything wrong is found at once", () => {
     const given = { limit: 0, ratio: "1", on: 1, kind: "c", tags: ["a", 1, "a"], o: { n: 1.5, m: 1 }, dya: 1, at: "2024-02-30T00:00:00Z" };
     expect(found(given).toSorted()).toEqual([
-      "BAD_VALUE inputs.at", "BAD_VALUE inputs.kind", "BAD_VALUE inputs.limit", "BAD_VALUE inputs.o", "BAD_VALUE inputs.tags", "MISSING_KEY inputs.day",
-      "UNKNOWN_KEY inputs.dya", "WRONG_TYPE inputs.o.n", "WRONG_TYPE inputs.on", "WRONG_TYPE inputs.ratio", "WRONG_TYPE inputs.tags[1]",
+      "BAD_VALUE inputs.at",
+      "BAD_VALUE inputs.kind",
+      "BAD_VALUE inputs.limit",
+      "BAD_VALUE inputs.o",
+      "BAD_VALUE inputs.tags",
+      "MISSING_KEY inputs.day",
+      "UNKNOWN_KEY inputs.dya",
+      "WRONG_TYPE inputs.o.n",
+      "WRONG_TYPE inputs.on",
+      "WRONG_TYPE inputs.ratio",
+      "WRONG_TYPE inputs.tags[1]",
     ]);
     expect(found({ day: "12345" })).toEqual(["BAD_VALUE inputs.day"]);
     expect(found({ day: "x" })).toEqual(["BAD_VALUE inputs.day"]);
@@ -75,7 +86,11 @@ describe("parseInputText", () => {
     expect(parseInputText(definition, "on", "true")).toBe(true);
   });
 
-  test.each([["dya", "1"], ["limit", "x"], ["o", "{"]])("%s=%s is refused", (key, text) => {
+  test.each([
+    ["dya", "1"],
+    ["limit", "x"],
+    ["o", "{"],
+  ])("%s=%s is refused", (key, text) => {
     try {
       parseInputText(definition, key, text);
       expect.unreachable();
@@ -86,7 +101,11 @@ describe("parseInputText", () => {
 });
 
 describe("parseInputText of numbers", () => {
-  const given = [["ratio", "12345678901234567890"], ["o", '{"n":[1e400]}'], ["tags", `${"[".repeat(300)}${"]".repeat(300)}`]] as const;
+  const given = [
+    ["ratio", "12345678901234567890"],
+    ["o", '{"n":[1e400]}'],
+    ["tags", `${"[".repeat(300)}${"]".repeat(300)}`],
+  ] as const;
   test.each(given)("%s=%s is refused for what it is", (key, text) => {
     const wrong = codeAndMessage(() => parseInputText(definition, key, text));
     expect(wrong.code).toBe("INPUT_INVALID");
@@ -105,7 +124,13 @@ describe("schemas", () => {
     expect(findSchemaProblem({ type: "object", patternProperties: { "^a": { type: "string" } } })).toBeNull();
   });
 
-  test.each([["date-time", "2024-05-06T07:08:09Z", "2024-02-30T00:00:00Z"], ["date", "2024-05-06", "2024-02-30"], ["uuid", "018f4e3c-0000-7000-8000-000000000000", "018f"], ["uri", "https://a/b", "a b"], ["email", "a@b.c", "a b@c"]])("format %s", (format, good, bad) => {
+  test.each([
+    ["date-time", "2024-05-06T07:08:09Z", "2024-02-30T00:00:00Z"],
+    ["date", "2024-05-06", "2024-02-30"],
+    ["uuid", "018f4e3c-0000-7000-8000-000000000000", "018f"],
+    ["uri", "https://a/b", "a b"],
+    ["email", "a@b.c", "a b@c"],
+  ])("format %s", (format, good, bad) => {
     expect(checkSchema({ type: "string", format }, good)).toEqual([]);
     expect(checkSchema({ type: "string", format }, bad).map((one) => one.keyword)).toEqual(["format"]);
     // With a keyword that only the library knows, it is the library that checks the form.
@@ -120,25 +145,42 @@ describe("schemas", () => {
     const leaf: fc.Arbitrary<JsonObject> = fc.oneof(
       fc.constant({}),
       fc.record({ type: fc.constantFrom<Json>("string", "integer", "number", "boolean", "null", ["string", "null"]) }),
-      fc.record({ type: fc.constant("string"), minLength: fc.nat(3), maxLength: fc.integer({ min: 2, max: 5 }), pattern: fc.constantFrom("^a", "b$", ".") }),
-      fc.record({ type: fc.constantFrom("integer", "number"), minimum: fc.integer({ min: -3, max: 3 }), exclusiveMaximum: fc.integer({ min: 0, max: 6 }) }),
+      fc.record({
+        type: fc.constant("string"),
+        minLength: fc.nat(3),
+        maxLength: fc.integer({ min: 2, max: 5 }),
+        pattern: fc.constantFrom("^a", "b$", "."),
+      }),
+      fc.record({
+        type: fc.constantFrom("integer", "number"),
+        minimum: fc.integer({ min: -3, max: 3 }),
+        exclusiveMaximum: fc.integer({ min: 0, max: 6 }),
+      }),
       fc.record({ enum: fc.uniqueArray(fc.constantFrom<Json>("a", "b", 1, 2.5, null, true), { minLength: 1 }) }),
     );
     const schema = fc.oneof(
       leaf,
       fc.record({ type: fc.constant("array"), items: leaf, minItems: fc.nat(2), maxItems: fc.integer({ min: 1, max: 3 }) }),
-      fc.record({ type: fc.constant("object"), properties: fc.dictionary(fc.constantFrom("a", "b"), leaf), required: fc.uniqueArray(fc.constantFrom("a", "c")), additionalProperties: fc.oneof(fc.boolean(), leaf) }),
+      fc.record({
+        type: fc.constant("object"),
+        properties: fc.dictionary(fc.constantFrom("a", "b"), leaf),
+        required: fc.uniqueArray(fc.constantFrom("a", "c")),
+        additionalProperties: fc.oneof(fc.boolean(), leaf),
+      }),
     );
     const scalar = fc.constantFrom<Json>("", "a", "ab", "😀b", 0, 1, 2.5, -1, 5, true, null);
     const value = fc.oneof(scalar, fc.array(scalar, { maxLength: 4 }), fc.dictionary(fc.constantFrom("a", "b", "c"), scalar));
     const ajv = new Ajv({ allErrors: true, strict: false });
-    fc.assert(fc.property(schema, value, (one, given) => {
-      expect(isSimpleSchema(one)).toBe(true);
-      const places = checkSimple(one, given).map(({ keys, keyword }) => `${keys.join("/")} ${keyword}`);
-      const validate = ajv.compile(one);
-      validate(given);
-      const theirs = (validate.errors ?? []).map((error) => `${error.instancePath.slice(1)} ${error.keyword}`);
-      expect(places.toSorted()).toEqual(theirs.toSorted());
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(schema, value, (one, given) => {
+        expect(isSimpleSchema(one)).toBe(true);
+        const places = checkSimple(one, given).map(({ keys, keyword }) => `${keys.join("/")} ${keyword}`);
+        const validate = ajv.compile(one);
+        validate(given);
+        const theirs = (validate.errors ?? []).map((error) => `${error.instancePath.slice(1)} ${error.keyword}`);
+        expect(places.toSorted()).toEqual(theirs.toSorted());
+      }),
+      { numRuns: 300 },
+    );
   }, 60_000);
 });

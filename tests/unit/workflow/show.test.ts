@@ -6,7 +6,15 @@ import { dirname, join } from "node:path";
 import { parse } from "yaml";
 import { isCoded } from "../../../src/base/index.ts";
 import { diagnosticCodes } from "../../../src/model/index.ts";
-import { formatWorkflow, planWorkflow, renderDiagnostics, renderGraph, renderPlan, renderSarif, workflowJsonSchema } from "../../../src/workflow/index.ts";
+import {
+  formatWorkflow,
+  planWorkflow,
+  renderDiagnostics,
+  renderGraph,
+  renderPlan,
+  renderSarif,
+  workflowJsonSchema,
+} from "../../../src/workflow/index.ts";
 import { check, definitionOf, findings, withTask } from "./check-source.ts";
 
 const example = await Bun.file(join(dirname(import.meta.path), "../../fixtures/workflow/nightly-report.yaml")).text();
@@ -33,12 +41,22 @@ describe("findings", () => {
   });
 
   test("SARIF 2.1.0", () => {
-    const log = renderSarif(diagnostics) as { version: string; runs: { tool: { driver: { rules: { id: string }[] } }; results: { ruleId: string; ruleIndex: number; level: string; locations: unknown[] }[] }[] };
+    const log = renderSarif(diagnostics) as {
+      version: string;
+      runs: {
+        tool: { driver: { rules: { id: string }[] } };
+        results: { ruleId: string; ruleIndex: number; level: string; locations: unknown[] }[];
+      }[];
+    };
     const [run] = log.runs;
     expect(log.version).toBe("2.1.0");
     expect(run?.tool.driver.rules.map((rule) => rule.id)).toEqual(Object.keys(diagnosticCodes));
     for (const result of run?.results ?? []) expect(run?.tool.driver.rules[result.ruleIndex]?.id).toBe(result.ruleId);
-    expect(run?.results[0]).toMatchObject({ ruleId: "UNKNOWN_ACTION", level: "error", locations: [{ physicalLocation: { artifactLocation: { uri: "w.yaml" }, region: { startLine: 4, startColumn: 11, endColumn: 25 } } }] });
+    expect(run?.results[0]).toMatchObject({
+      ruleId: "UNKNOWN_ACTION",
+      level: "error",
+      locations: [{ physicalLocation: { artifactLocation: { uri: "w.yaml" }, region: { startLine: 4, startColumn: 11, endColumn: 25 } } }],
+    });
   });
 });
 
@@ -48,28 +66,51 @@ describe("plans", () => {
     expect(plan.levels).toEqual([["fetch"], ["each"], ["publish"]]);
     expect(plan.tasks[0]?.inputs).toEqual({ url: "https://api.example.com/items?day=2024-05-06&limit=5", headers: { authorization: "Bearer ***" } });
     expect(plan.tasks[2]?.inputs).toEqual({ parts: "{{ tasks.each.outputs.map(o, o.path) }}" });
-    expect(plan.triggers).toEqual([{ id: "nightly", type: "cron", next: ["2024-05-07T00:00:00.000Z", "2024-05-08T00:00:00.000Z", "2024-05-09T00:00:00.000Z"] }, { id: "push", type: "webhook", next: [] }]);
-    expect(plan.notAvailableYet.map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[0].type", "tasks[1].forEach", "tasks[2].type", "triggers"]);
+    expect(plan.triggers).toEqual([
+      { id: "nightly", type: "cron", next: ["2024-05-07T00:00:00.000Z", "2024-05-08T00:00:00.000Z", "2024-05-09T00:00:00.000Z"] },
+      { id: "push", type: "webhook", next: [] },
+    ]);
+    expect(plan.notAvailableYet.map((part) => part.path)).toEqual([
+      "secrets",
+      "concurrency",
+      "tasks[0].type",
+      "tasks[1].forEach",
+      "tasks[2].type",
+      "triggers",
+    ]);
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan as never);
     expect(renderPlan(plan)).toContain("https://api.example.com/items?day=2024-05-06&limit=5");
   });
 
   test("without inputs, texts stand as they are; sensitive ones never show", () => {
     expect(planWorkflow(definitionOf(example), null, 0).tasks[0]?.inputs["url"]).toContain("{{ vars.base");
-    const definition = definitionOf(withTask("inputs: [{ id: pin, type: string, sensitive: true }]\n", "{ id: a, type: core/value.set, inputs: { v: 'x {{ inputs.pin }}' } }"));
+    const definition = definitionOf(
+      withTask("inputs: [{ id: pin, type: string, sensitive: true }]\n", "{ id: a, type: core/value.set, inputs: { v: 'x {{ inputs.pin }}' } }"),
+    );
     expect(planWorkflow(definition, { pin: "1234" }, 0).tasks[0]?.inputs).toEqual({ v: "x ***" });
   });
 
   test("permissions of a task are those that both blocks allow", () => {
-    const definition = definitionOf("id: w\npermissions: { network: ['*.a.b:443', 'c.d:*'], filesystem: { read: [/data], write: [$workspace/out] }, env: [A, B], memoryMb: 100 }\ntasks:\n  - { id: all, run: x }\n  - { id: some, run: x, permissions: { network: ['x.a.b:443', 'c.d:80', 'e.f:1'], filesystem: { read: [/data/in, $workspace/out/x, /etc] }, env: [B], memoryMb: 200 } }\n");
+    const definition = definitionOf(
+      "id: w\npermissions: { network: ['*.a.b:443', 'c.d:*'], filesystem: { read: [/data], write: [$workspace/out] }, env: [A, B], memoryMb: 100 }\ntasks:\n  - { id: all, run: x }\n  - { id: some, run: x, permissions: { network: ['x.a.b:443', 'c.d:80', 'e.f:1'], filesystem: { read: [/data/in, $workspace/out/x, /etc] }, env: [B], memoryMb: 200 } }\n",
+    );
     const [all, some] = planWorkflow(definition, null, 0).tasks;
     expect(all?.permissions).toEqual(definition.permissions);
-    expect(some?.permissions).toEqual({ network: ["x.a.b:443", "c.d:80"], filesystem: { read: ["/data/in", "$workspace/out/x"], write: [] }, env: ["B"], listen: [], run: false, memoryMb: 100 });
+    expect(some?.permissions).toEqual({
+      network: ["x.a.b:443", "c.d:80"],
+      filesystem: { read: ["/data/in", "$workspace/out/x"], write: [] },
+      env: ["B"],
+      listen: [],
+      run: false,
+      memoryMb: 100,
+    });
   });
 });
 
 describe("pictures", () => {
-  const diamond = definitionOf("id: w\nname: 'a <b> & \"c\"'\ntasks:\n  - { id: top, run: x }\n  - { id: left, needs: [top], run: x }\n  - { id: right, needs: [top], run: x }\n  - { id: end, needs: [left, right], run: x }\nfinally:\n  - { id: tidy, run: x }\n");
+  const diamond = definitionOf(
+    "id: w\nname: 'a <b> & \"c\"'\ntasks:\n  - { id: top, run: x }\n  - { id: left, needs: [top], run: x }\n  - { id: right, needs: [top], run: x }\n  - { id: end, needs: [left, right], run: x }\nfinally:\n  - { id: tidy, run: x }\n",
+  );
 
   test("a diamond in characters", () => {
     expect(renderGraph(diamond, "ascii").split("\n").slice(0, 17)).toEqual([
@@ -116,7 +157,10 @@ describe("pictures", () => {
   });
 
   test("2,000 tasks are drawn in every format", () => {
-    const tasks = Array.from({ length: 2000 }, (_, index) => `  - { id: t${index}, run: x${index === 0 ? "" : `, needs: [t${index - 1}, t0]`} }`).join("\n");
+    const tasks = Array.from(
+      { length: 2000 },
+      (_, index) => `  - { id: t${index}, run: x${index === 0 ? "" : `, needs: [t${index - 1}, t0]`} }`,
+    ).join("\n");
     const definition = definitionOf(`id: w\ntasks:\n${tasks.replace("[t0, t0]", "[t0]")}\n`);
     for (const format of ["ascii", "mermaid", "dot", "svg"] as const) expect(renderGraph(definition, format).length).toBeGreaterThan(10_000);
   }, 30_000);
@@ -137,7 +181,9 @@ describe("fmt", () => {
   });
 
   test("JSON stays JSON; sources with aliases keep their order", () => {
-    expect(formatWorkflow('{"tasks":[{"run":"x","id":"a"}],"id":"w"}')).toBe('{\n  "id": "w",\n  "tasks": [\n    {\n      "id": "a",\n      "run": "x"\n    }\n  ]\n}\n');
+    expect(formatWorkflow('{"tasks":[{"run":"x","id":"a"}],"id":"w"}')).toBe(
+      '{\n  "id": "w",\n  "tasks": [\n    {\n      "id": "a",\n      "run": "x"\n    }\n  ]\n}\n',
+    );
     expect(formatWorkflow("vars: { a: &a 1 }\nid: w\ntasks: [{ id: b, type: core/value.set, inputs: { v: *a } }]\n")).toStartWith("vars: ");
   });
 
@@ -152,20 +198,36 @@ describe("fmt", () => {
 
   test("any well-formed map keeps its value and is stable", () => {
     const key = fc.constantFrom("id", "tasks", "name", "vars", "inputs", "run", "needs", "zzz");
-    const text = fc.oneof(fc.constantFrom("x", "a: b", "# no", "- x", "two\nlines", " lead", "trail ", "{{ x }}", "yes", "1", "'", '"'), fc.string({ maxLength: 8 }).filter((value) => /^[\u0020-\u007e\u00a1-\u1fff]*$/.test(value)));
-    const value = fc.letrec((tie) => ({ node: fc.oneof({ maxDepth: 3 }, text, fc.integer(), fc.boolean(), fc.constant(null), fc.array(tie("node"), { maxLength: 3 }), fc.dictionary(key, tie("node"), { maxKeys: 4 })) })).node;
-    fc.assert(fc.property(fc.dictionary(key, value, { minKeys: 1, maxKeys: 5 }), (given) => {
-      const source = Bun.YAML.stringify(given, null, 3);
-      let meant: unknown;
-      try {
-        meant = parse(source);
-      } catch {
-        return;
-      }
-      const formatted = formatWorkflow(source);
-      expect(parse(formatted)).toEqual(meant);
-      expect(formatWorkflow(formatted)).toBe(formatted);
-    }), { numRuns: 150 });
+    const text = fc.oneof(
+      fc.constantFrom("x", "a: b", "# no", "- x", "two\nlines", " lead", "trail ", "{{ x }}", "yes", "1", "'", '"'),
+      fc.string({ maxLength: 8 }).filter((value) => /^[\u0020-\u007e\u00a1-\u1fff]*$/.test(value)),
+    );
+    const value = fc.letrec((tie) => ({
+      node: fc.oneof(
+        { maxDepth: 3 },
+        text,
+        fc.integer(),
+        fc.boolean(),
+        fc.constant(null),
+        fc.array(tie("node"), { maxLength: 3 }),
+        fc.dictionary(key, tie("node"), { maxKeys: 4 }),
+      ),
+    })).node;
+    fc.assert(
+      fc.property(fc.dictionary(key, value, { minKeys: 1, maxKeys: 5 }), (given) => {
+        const source = Bun.YAML.stringify(given, null, 3);
+        let meant: unknown;
+        try {
+          meant = parse(source);
+        } catch {
+          return;
+        }
+        const formatted = formatWorkflow(source);
+        expect(parse(formatted)).toEqual(meant);
+        expect(formatWorkflow(formatted)).toBe(formatted);
+      }),
+      { numRuns: 150 },
+    );
   }, 60_000);
 });
 
@@ -178,8 +240,18 @@ describe("the schema for editors", () => {
   });
 
   test.each([
-    withTask("nmae: x\n"), withTask("", "{ id: a }"), withTask("", "{ id: a, run: x, type: core/value.set }"), withTask("timeout: 30\n"), withTask("timeout: soon\n"), withTask("triggers: [{ id: a, type: cron }]\n"),
-    withTask("trigger: { type: webhook, path: p }\n"), withTask("triggers: []\ntrigger: { type: cron, cron: '@daily' }\n"), withTask("", "{ id: 9, run: x }"), "id: w\ntasks: []\n", "tasks: [{ id: a, run: x }]\n", withTask("inputs: [{ id: a, type: string, minimum: 1 }]\n"),
+    withTask("nmae: x\n"),
+    withTask("", "{ id: a }"),
+    withTask("", "{ id: a, run: x, type: core/value.set }"),
+    withTask("timeout: 30\n"),
+    withTask("timeout: soon\n"),
+    withTask("triggers: [{ id: a, type: cron }]\n"),
+    withTask("trigger: { type: webhook, path: p }\n"),
+    withTask("triggers: []\ntrigger: { type: cron, cron: '@daily' }\n"),
+    withTask("", "{ id: 9, run: x }"),
+    "id: w\ntasks: []\n",
+    "tasks: [{ id: a, run: x }]\n",
+    withTask("inputs: [{ id: a, type: string, minimum: 1 }]\n"),
   ])("what it refuses, the checks refuse: %s", (source) => {
     expect(validate(parse(source))).toBe(false);
     expect(findings(source).length).toBeGreaterThan(0);

@@ -17,15 +17,22 @@ describe("bounds", () => {
     ["explicit keys in explicit keys", "? ".repeat(200_000)],
     ["a ladder of indentation", Array.from({ length: 100 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n")],
     ["a billion laughs", laughs],
-    ["a billion laughs through merge keys", `a0: &a0 { k: ${"[1,2,3,4,5,6,7,8,9]"} }\n${Array.from({ length: 12 }, (_, level) => `a${level + 1}: &a${level + 1} { ${Array.from({ length: 9 }, (_, key) => `k${key}: { <<: *a${level} }`).join(", ")} }`).join("\n")}`],
+    [
+      "a billion laughs through merge keys",
+      `a0: &a0 { k: ${"[1,2,3,4,5,6,7,8,9]"} }\n${Array.from({ length: 12 }, (_, level) => `a${level + 1}: &a${level + 1} { ${Array.from({ length: 9 }, (_, key) => `k${key}: { <<: *a${level} }`).join(", ")} }`).join("\n")}`,
+    ],
     ["thousands of aliases", `a: &a 1\nb: [${"*a,".repeat(5000)}]`],
     ["more tokens than any workflow", `a: [${"1,".repeat(300_000)}]`],
     ["an anchor around its own alias, in a key", "&a { *a : 1 }"],
     ["a file that is too large", `# ${"x".repeat(limits.workflowBytesMax)}`],
   ];
-  test.each(hostile)("%s", (_name, source) => {
-    expect(cpuMs(() => expect(firstCode(source)).toBe("YAML_LIMIT"))).toBeLessThan(4000);
-  }, 30_000);
+  test.each(hostile)(
+    "%s",
+    (_name, source) => {
+      expect(cpuMs(() => expect(firstCode(source)).toBe("YAML_LIMIT"))).toBeLessThan(4000);
+    },
+    30_000,
+  );
 
   test("fifty thousand keys in one map are no quadratic work", () => {
     const source = Array.from({ length: 50_000 }, (_, index) => `a${index}: 1`).join("\n");
@@ -46,17 +53,49 @@ describe("bounds", () => {
   });
 
   test("no text makes it throw, and every place is inside the text", () => {
-    const piece = fc.oneof(fc.constantFrom("id: w\n", "tasks:\n", "  - id: a\n", "    run: x\n", "{{", "}}", "'", '"', "&a ", "*a ", "<<: ", "[", "]", "{", "}", "|\n", ">-\n", "\\u0041", "# c\n", "? ", ": ", "- ", "\t", "\r\n", "!x "), fc.string({ maxLength: 6 }));
-    fc.assert(fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
-      const source = pieces.join("");
-      const { definition, diagnostics } = check(source);
-      expect(definition === null).toBe(diagnostics.some((found) => found.severity === "error"));
-      const lines = source.split("\n");
-      for (const { line, column } of diagnostics) {
-        expect(line).toBeLessThanOrEqual(lines.length);
-        expect(column).toBeLessThanOrEqual((lines[line - 1] ?? "").length + 1);
-      }
-    }), { numRuns: 300 });
+    const piece = fc.oneof(
+      fc.constantFrom(
+        "id: w\n",
+        "tasks:\n",
+        "  - id: a\n",
+        "    run: x\n",
+        "{{",
+        "}}",
+        "'",
+        '"',
+        "&a ",
+        "*a ",
+        "<<: ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "|\n",
+        ">-\n",
+        "\\u0041",
+        "# c\n",
+        "? ",
+        ": ",
+        "- ",
+        "\t",
+        "\r\n",
+        "!x ",
+      ),
+      fc.string({ maxLength: 6 }),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+        const source = pieces.join("");
+        const { definition, diagnostics } = check(source);
+        expect(definition === null).toBe(diagnostics.some((found) => found.severity === "error"));
+        const lines = source.split("\n");
+        for (const { line, column } of diagnostics) {
+          expect(line).toBeLessThanOrEqual(lines.length);
+          expect(column).toBeLessThanOrEqual((lines[line - 1] ?? "").length + 1);
+        }
+      }),
+      { numRuns: 300 },
+    );
   }, 30_000);
 });
 
@@ -82,7 +121,11 @@ describe("forms of text", () => {
   });
 
   test("keys that JavaScript treats specially are ordinary", () => {
-    expect(findings("__proto__: 1\nconstructor: 2\nid: w\ntasks:\n  - { id: __proto__, run: x }\n")).toEqual(["UNKNOWN_KEY __proto__ 1:1", "UNKNOWN_KEY constructor 2:1", "BAD_VALUE tasks[0].id 5:11"]);
+    expect(findings("__proto__: 1\nconstructor: 2\nid: w\ntasks:\n  - { id: __proto__, run: x }\n")).toEqual([
+      "UNKNOWN_KEY __proto__ 1:1",
+      "UNKNOWN_KEY constructor 2:1",
+      "BAD_VALUE tasks[0].id 5:11",
+    ]);
     const { vars, labels } = definitionOf(withTask("vars: { __proto__: { polluted: 1 }, constructor: 2 }\nlabels: { __proto__: a }\n"));
     expect(Object.keys(vars)).toEqual(["__proto__", "constructor"]);
     expect(Object.keys(labels)).toEqual(["__proto__"]);
@@ -91,12 +134,18 @@ describe("forms of text", () => {
   });
 
   test("aliases and merge keys give values, own members win", () => {
-    const { tasks } = definitionOf("id: w\nvars: { base: &base { a: 1, b: 2 } }\ntasks:\n  - { id: a, type: core/value.set, inputs: { <<: *base, b: 3 } }\n  - { id: b, type: core/value.set, inputs: { v: *base } }\n");
+    const { tasks } = definitionOf(
+      "id: w\nvars: { base: &base { a: 1, b: 2 } }\ntasks:\n  - { id: a, type: core/value.set, inputs: { <<: *base, b: 3 } }\n  - { id: b, type: core/value.set, inputs: { v: *base } }\n",
+    );
     expect(tasks.map((task) => task.inputs)).toEqual([{ b: 3, a: 1 }, { v: { a: 1, b: 2 } }]);
   });
 
   test("numbers beyond I-JSON are refused where they stand", () => {
-    expect(findings(withTask("vars: { a: 9007199254740993, b: .inf, c: 1e300, d: 1.5e-9 }\n"))).toEqual(["BAD_VALUE vars.a 2:12", "BAD_VALUE vars.b 2:33", "BAD_VALUE vars.c 2:42"]);
+    expect(findings(withTask("vars: { a: 9007199254740993, b: .inf, c: 1e300, d: 1.5e-9 }\n"))).toEqual([
+      "BAD_VALUE vars.a 2:12",
+      "BAD_VALUE vars.b 2:33",
+      "BAD_VALUE vars.c 2:42",
+    ]);
   });
 });
 
@@ -119,17 +168,25 @@ describe("places inside scalars", () => {
     const at = source.indexOf("nope");
     const line = source.slice(0, at).split("\n").length;
     const [found] = check(source).diagnostics;
-    expect(found).toMatchObject({ code: "EXPR_UNKNOWN_ROOT", line, column: at - source.lastIndexOf("\n", at), endColumn: at - source.lastIndexOf("\n", at) + 4 });
+    expect(found).toMatchObject({
+      code: "EXPR_UNKNOWN_ROOT",
+      line,
+      column: at - source.lastIndexOf("\n", at),
+      endColumn: at - source.lastIndexOf("\n", at) + 4,
+    });
   });
 
   test("any text in double quotes", () => {
     const unit = fc.constantFrom("a", "é", "😀", "\n", "\t", '"', "\\", " ", "\u00a0", "\u2028");
-    fc.assert(fc.property(fc.array(unit, { maxLength: 12 }), (units) => {
-      const source = `id: w\ntasks:\n  - id: a\n    type: core/value.set\n    inputs: { v: ${JSON.stringify(`${units.join("")} {{ nope }}`)} }\n`;
-      const at = source.indexOf("nope");
-      const found = check(source).diagnostics.find((one) => one.code === "EXPR_UNKNOWN_ROOT");
-      // `\{{` is a literal, so a backslash right before the braces leaves nothing to find; the blank between prevents it.
-      expect(found?.column).toBe(at - source.lastIndexOf("\n", at));
-    }), { numRuns: 200 });
+    fc.assert(
+      fc.property(fc.array(unit, { maxLength: 12 }), (units) => {
+        const source = `id: w\ntasks:\n  - id: a\n    type: core/value.set\n    inputs: { v: ${JSON.stringify(`${units.join("")} {{ nope }}`)} }\n`;
+        const at = source.indexOf("nope");
+        const found = check(source).diagnostics.find((one) => one.code === "EXPR_UNKNOWN_ROOT");
+        // `\{{` is a literal, so a backslash right before the braces leaves nothing to find; the blank between prevents it.
+        expect(found?.column).toBe(at - source.lastIndexOf("\n", at));
+      }),
+      { numRuns: 200 },
+    );
   });
 });
