@@ -55,6 +55,8 @@ export class Engine {
   readonly #plans: Plans;
   readonly #places: Places;
   readonly #runners = new Map<string, Runner>();
+  /** Executions that met a mistake of ours: to decide them again would end the same way, so they wait for the next start. */
+  readonly #hopeless = new Set<string>();
   readonly #taking = new Map<string, Promise<Runner | null>>();
   #timer: unknown = null;
   #looking: Promise<void> | null = null;
@@ -226,6 +228,7 @@ export class Engine {
       runner.adopt(lost);
       return runner;
     } catch (cause) {
+      if (isOurMistake(cause)) this.#hopeless.add(executionId);
       if (!isCoded(cause, "CLAIM_LOST")) this.#deps.onTrouble(`Cannot take up execution "${executionId}": ${describeAbandon(cause)}`);
       return null;
     }
@@ -267,6 +270,7 @@ export class Engine {
   #forget(runner: Runner): void {
     this.#runners.delete(runner.id);
     runner.ended.catch((cause: unknown) => {
+      if (isOurMistake(cause)) this.#hopeless.add(runner.id);
       if (!this.#isStopping) this.#deps.onTrouble(`Execution "${runner.id}" was given up: ${describeAbandon(cause)}`);
     });
   }
@@ -292,7 +296,7 @@ export class Engine {
 
   async #takeOrphans(): Promise<void> {
     for (const row of await this.#deps.store.listUnfinished({ limit: limits.queueMax })) {
-      if (this.#runners.has(row.execution_id)) continue;
+      if (this.#runners.has(row.execution_id) || this.#hopeless.has(row.execution_id)) continue;
       await this.takeUp(row.execution_id);
     }
   }
@@ -355,4 +359,9 @@ function stopBy(runner: Runner, command: RowOf<"commands">): Promise<void> {
 
 function endedOtherwise(executionId: string, state: string) {
   return fail("EXECUTION_STATE", `Cannot cancel execution "${executionId}": it ended with ${state}`);
+}
+
+/** What will not be better at the next try, unlike a busy store or a lost claim. */
+function isOurMistake(cause: unknown): boolean {
+  return !isCoded(cause) || cause.code === "INTERNAL" || cause.code === "WORKFLOW_INVALID" || cause.code === "BLOB_NOT_FOUND";
 }
