@@ -81,7 +81,6 @@ const ExecutionItemSchema = Type.Object({
   reasonCode: nullable(Type.String()),
   message: nullable(Type.String()),
   trigger: TriggerRefSchema,
-  labels: Type.Record(Type.String(), Type.String()),
   createdAt: Time,
   startedAt: nullable(Time),
   endedAt: nullable(Time),

@@ -25,7 +25,6 @@ export function toExecutionItem(row: ExecutionRow): ExecutionItem {
     reasonCode: row.reason,
     message: error?.message ?? null,
     trigger: { type: row.trigger_type, id: row.trigger_id, scheduledAt: toIsoOrNull(row.scheduled_at), by: row.by },
-    labels: JSON.parse(row.labels) as Record<string, string>,
     createdAt: toIso(row.created_at),
     startedAt: toIsoOrNull(row.started_at),
     endedAt: toIsoOrNull(row.ended_at),
