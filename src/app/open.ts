@@ -34,7 +34,6 @@ export async function openApp(options: AppOptions): Promise<App> {
 
 async function wire(options: AppOptions, store: Store): Promise<App> {
   const { loaded, mode } = options;
-  const kept = new Set<string>();
   let isReady = false;
   const ledger = new Ledger({ store, schedule: systemTimers.soon });
   const owner = processOwner(systemIds.next());
@@ -43,7 +42,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const session = new ServiceSession({ store, ledger, clock: systemClock, ids: systemIds, owner, owners: systemOwners, principal: sessionPrincipal });
   const workspaces = new Workspaces(join(loaded.dataDir, "work"));
   const invoker = createInvoker(loaded, workspaces);
-  const engine = createEngine({ options, store, ledger, invoker, owner, keepWorkspace: (id) => kept.has(id) });
+  const engine = createEngine({ options, store, ledger, invoker, owner });
   const context: AppContext = {
     loaded,
     store,
@@ -74,11 +73,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     authenticate: (key) => authenticator.authenticate(key),
     isKeyLive: (keyId) => authenticator.isLive(keyId),
     ensureAdminKey: () => ensureAdminKey(context, local),
-    runOneShot: (request) =>
-      runOneShot(context, local, request, (id) => {
-        kept.add(id);
-        workspaces.keep(id);
-      }),
+    runOneShot: (request) => runOneShot(context, local, request, (id) => workspaces.keep(id)),
     verify: (request) => verifyStore(store, request, openFresh),
     close: async (how) => {
       isReady = false;
@@ -91,7 +86,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   };
 }
 
-type EngineParts = { options: AppOptions; store: Store; ledger: Ledger; invoker: TaskInvoker; owner: string; keepWorkspace: (id: string) => boolean };
+type EngineParts = { options: AppOptions; store: Store; ledger: Ledger; invoker: TaskInvoker; owner: string };
 
 function createEngine({ options, ...parts }: EngineParts): Engine {
   const { config, runtimeDisabled } = options.loaded;

@@ -35,7 +35,7 @@ export class ServiceSession {
   async end(reason: string): Promise<void> {
     if (this.#opened === null) return;
     await this.#opened;
-    await this.#write("trace.session.ended", { session_id: this.id, reason, total_events: 2, resolutions: 0, actions_executed: 0 });
+    await this.#write("trace.session.ended", await this.#summary(this.id, this.#traceId, reason));
     await this.#deps.store.releaseClaims(await this.#deps.store.findClaims([resourceOf(this.id)]));
   }
 
@@ -53,11 +53,17 @@ export class ServiceSession {
         sessionId: row.session_id,
         actor: { type: "runtime" as const, id: "engine" },
       };
-      const payload = { session_id: row.session_id, reason: "lost", total_events: 2, resolutions: 0, actions_executed: 0 };
+      const payload = await this.#summary(row.session_id, row.trace_id, "lost");
       const event = draftEvent({ clock, ids }, place, { type: "trace.session.ended", payload, severity: "warn" });
       await ledger.commit({ events: [event] });
       if (claim !== undefined) await store.releaseClaims([claim]);
     }
+  }
+
+  /** A service session resolves and acts nothing; its events are those of its trace, the last one included. */
+  async #summary(sessionId: string, traceId: string, reason: string) {
+    const head = await this.#deps.store.findTrace(traceId);
+    return { session_id: sessionId, reason, total_events: (head?.events ?? 0) + 1, resolutions: 0, actions_executed: 0 };
   }
 
   async #open(): Promise<void> {

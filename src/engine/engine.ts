@@ -26,7 +26,6 @@ export type EngineDeps = {
   /** Names this process in claims. */
   owner: string;
   limits: { executions: number; tasks: number };
-  keepWorkspace: (executionId: string) => boolean;
   isIdempotent: (action: string) => boolean;
   /** Of the server: what of it a task may see is granted by `permissions.env`. */
   environment: Readonly<Record<string, string | undefined>>;
@@ -258,11 +257,11 @@ export class Engine {
   }
 
   #addRunner(machine: Machine, claim: ClaimFence | null): Runner {
-    const { store, ledger, timers, invoker, keepWorkspace, onTrouble } = this.#deps;
+    const { store, ledger, timers, invoker, onTrouble } = this.#deps;
     machine.env = grantedEnv(this.#deps.environment, machine.plan.definition.permissions.env ?? []);
     const onGone = (runner: Runner) => this.#forget(runner);
     const context = () => this.#context();
-    const runner = new Runner({ store, ledger, timers, invoker, keepWorkspace, onTrouble, places: this.#places, context, onGone }, machine, claim);
+    const runner = new Runner({ store, ledger, timers, invoker, onTrouble, places: this.#places, context, onGone }, machine, claim);
     this.#runners.set(runner.id, runner);
     return runner;
   }

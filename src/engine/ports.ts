@@ -35,7 +35,7 @@ export interface TaskInvoker {
   /** How attempts are isolated here, recorded with each. */
   readonly sandbox: { level: "strict" | "reduced" | "off"; layers: string[] };
   invoke(call: TaskCall): TaskInvocation;
-  /** Removes the execution's workspace. */
+  /** Removes the execution's workspace, unless a person asked to keep it. */
   dispose(executionId: string): Promise<void>;
 }
 

@@ -21,7 +21,6 @@ export type RunnerDeps = {
   invoker: TaskInvoker;
   places: Places;
   context: () => DecideContext;
-  keepWorkspace: (executionId: string) => boolean;
   onTrouble: (text: string) => void;
   onGone: (runner: Runner) => void;
 };
@@ -275,7 +274,7 @@ export class Runner {
     this.#isGone = true;
     this.#clearTimer();
     try {
-      if (!this.#deps.keepWorkspace(this.id)) await this.#deps.invoker.dispose(this.id);
+      await this.#deps.invoker.dispose(this.id);
       await this.#answerLate();
     } catch (cause) {
       this.#deps.onTrouble(`Cannot clean up after execution "${this.id}": ${describeAbandon(cause)}`);

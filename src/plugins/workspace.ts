@@ -60,12 +60,14 @@ export class Workspaces {
     removeTree(folders.workdir);
   }
 
+  /** Removes the execution's folder, unless it is marked. */
   close(executionId: string): void {
     this.#known.delete(executionId);
-    removeTree(join(this.#root, executionId));
+    const base = join(this.#root, executionId);
+    if (!existsSync(join(base, keepMark))) removeTree(base);
   }
 
-  /** Marks the execution's folder as one that `list` leaves out, also in other processes. */
+  /** Marks the execution's folder as one that stays, whichever process ends the execution. */
   keep(executionId: string): void {
     const base = join(this.#root, executionId);
     mkdirSync(base, { recursive: true, mode: 0o700 });

@@ -64,3 +64,13 @@ test("a cancel from another process takes the whole tree, and the owner says CAN
   const shown = JSON.parse((await home.run(["execution", "inspect", id, "--json"])).stdout) as { execution: { state: string; reasonCode: string } };
   expect(shown.execution).toMatchObject({ state: "CANCELLED", reasonCode: "USER_CANCELLED" });
 });
+
+test("--keep-workspace leaves the folder, also when a server later looks for what was left behind", async () => {
+  const home = new Home();
+  await Bun.write(home.path("w.yaml"), "id: w\ntasks: [{ id: a, run: 'echo kept > file.txt' }]\n");
+  const run = JSON.parse((await home.run(["run", "w.yaml", "--keep-workspace", "--json"])).stdout) as { execution: { executionId: string } };
+  const file = `${home.data}/work/${run.execution.executionId}/workspace/file.txt`;
+  expect(existsSync(file)).toBe(true);
+  expect((await (await home.startServer()).stop()).code).toBe(0);
+  expect(existsSync(file)).toBe(true);
+});

@@ -51,7 +51,6 @@ export class RealEngine {
       owner: `test ${systemIds.next()}`,
       runs: true,
       limits: { executions: 10, tasks: 10 },
-      keepWorkspace: () => false,
       environment: {},
       isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
       onTrouble: (text) => console.error(text),

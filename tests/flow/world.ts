@@ -70,7 +70,6 @@ export class World {
       runs: true,
       owners: { isDead: (other) => this.#processes.get(other)?.owner.isDead ?? false },
       limits: { executions: 10, tasks: 50 },
-      keepWorkspace: () => false,
       environment: {},
       isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
       onTrouble: (text) => void troubles.push(text),
