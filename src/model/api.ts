@@ -17,7 +17,7 @@ const ErrorSchema = Type.Object({
   hint: Type.Optional(Type.String()),
 });
 
-const DiagnosticSchema = Type.Object({
+export const DiagnosticSchema = Type.Object({
   severity: literals(["error", "warning"] as const),
   code: Type.String(),
   path: Type.String(),
@@ -92,6 +92,8 @@ export type ExecutionItem = Static<typeof ExecutionItemSchema>;
 export const ExecutionListSchema = Type.Object({ executions: Type.Array(ExecutionItemSchema), nextCursor: Cursor });
 export type ExecutionList = Static<typeof ExecutionListSchema>;
 
+/** `none`: tasks are refused here; of an attempt it is never said. */
+const ServerSandboxSchema = Type.Object({ level: literals(["strict", "reduced", "none", "off"] as const), layers: Type.Array(Type.String()) });
 const SandboxSchema = Type.Object({ level: literals(["strict", "reduced", "off"] as const), layers: Type.Array(Type.String()) });
 
 const AttemptSchema = Type.Object({
@@ -152,6 +154,20 @@ export type LogItem = Static<typeof LogItemSchema>;
 export const LogPageSchema = Type.Object({ items: Type.Array(LogItemSchema), nextCursor: Cursor });
 export type LogPage = Static<typeof LogPageSchema>;
 
+const ArtifactItemSchema = Type.Object({
+  name: Type.String(),
+  taskId: Type.String(),
+  attempt: Type.Integer(),
+  size: Type.Integer(),
+  sha256: Type.String(),
+  uri: Type.String(),
+  contentType: Type.String(),
+  createdAt: Time,
+});
+export type ArtifactItem = Static<typeof ArtifactItemSchema>;
+export const ArtifactListSchema = Type.Object({ artifacts: Type.Array(ArtifactItemSchema), nextCursor: Cursor });
+export type ArtifactList = Static<typeof ArtifactListSchema>;
+
 export const KeySchema = Type.Object({
   id: Type.String(),
   name: nullable(Type.String()),
@@ -175,7 +191,7 @@ export const StatusSchema = Type.Object({
   runtime: Type.Boolean(),
   ready: Type.Boolean(),
   store: Type.Object({ type: Type.String(), path: Type.String(), durability: Type.String() }),
-  sandbox: SandboxSchema,
+  sandbox: ServerSandboxSchema,
   workflows: Type.Integer(),
   executions: Type.Record(Type.String(), Type.Integer()),
   events: Type.Integer(),

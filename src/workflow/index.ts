@@ -8,7 +8,7 @@ export {
   requireInputs,
 } from "./check-inputs.ts";
 export { actionPattern } from "./check/keys.ts";
-export { coversNetwork, coversPath, findNetworkProblem, findPathProblem, isNeverCopied, narrowPermissions } from "./check/permission-entries.ts";
+
 export { didYouMean, findNearest } from "./check/nearest.ts";
 export { type FindAction, shellAction } from "./check/task-form.ts";
 export { nextCronTimes } from "./check/triggers.ts";
@@ -18,7 +18,7 @@ export type { Scope } from "./expression/scope.ts";
 export { type Condition, createTemplate, type Template } from "./expression/template.ts";
 export { linearPattern } from "./expression/pattern.ts";
 export { parseWorkflow, type ParsedWorkflow, type ParseOptions } from "./parse-workflow.ts";
-export { type PlannedTask, planWorkflow, type WorkflowPlan } from "./plan-workflow.ts";
+export { type PlanFacts, type PlannedTask, planWorkflow, type WorkflowPlan } from "./plan-workflow.ts";
 export { checkSchema, findSchemaProblem } from "./schema/schema-check.ts";
 export type { SchemaFinding } from "./schema/simple-schema.ts";
 export { formatWorkflow } from "./show/format-workflow.ts";

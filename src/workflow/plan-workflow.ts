@@ -1,8 +1,18 @@
-// What would run: order, inputs as far as they are known, permissions as declared, next times. For `workflow plan`; nothing runs.
+// What would run: order, inputs as far as they are known, what each task asks for and gets, next times. For `workflow plan`; nothing runs.
 import { isObject, type Json, type JsonObject, toIso } from "../base/index.ts";
-import type { Permissions, RetryPolicy, TaskDefinition, TriggerDefinition, WorkflowDefinition } from "../model/index.ts";
-import { narrowPermissions } from "./check/permission-entries.ts";
-import { shellAction } from "./check/task-form.ts";
+import {
+  type ActionDescription,
+  decidePermissions,
+  type EffectivePermissions,
+  findCoreAction,
+  type PermissionFinding,
+  type Permissions,
+  type RetryPolicy,
+  type TaskDefinition,
+  type TriggerDefinition,
+  type WorkflowDefinition,
+} from "../model/index.ts";
+import { type FindAction, shellAction } from "./check/task-form.ts";
 import { nextCronTimes } from "./check/triggers.ts";
 import { parseExpression } from "./expression/expression.ts";
 import type { Scope } from "./expression/scope.ts";
@@ -20,7 +30,10 @@ export type PlannedTask = {
   /** Expressions that need an execution are left as they stand. */
   inputs: JsonObject;
   env: JsonObject;
-  permissions: Permissions;
+  /** What an attempt may do; entries as they were written. */
+  permissions: EffectivePermissions;
+  /** Every entry that the action asks for, as far as its inputs are known: who allows it, or who does not and the line that would. */
+  asked: PermissionFinding[];
   retry: RetryPolicy;
   timeoutMs: number | null;
   runtime: "process" | "docker";
@@ -80,12 +93,38 @@ function resolve(value: Json, scope: Scope): Json {
   return out;
 }
 
-function planTask(task: TaskDefinition, definition: WorkflowDefinition, scope: Scope): PlannedTask {
+/** What beside the workflow decides; `now` in milliseconds, for the next cron times. */
+export type PlanFacts = {
+  now: number;
+  /** Checked inputs, null when none are known. */
+  inputs: JsonObject | null;
+  /** Actions beside the built-in ones; null for one that is not installed. */
+  findAction?: FindAction;
+  /** Absolute folder of the workflow's file, null without one. */
+  folder?: string | null;
+  /** The server's ceiling, null without one. */
+  ceiling?: Permissions | null;
+};
+
+function asksOf(action: ActionDescription | null, inputs: JsonObject): Permissions | "everything" {
+  if (action === null) return {};
+  return action.asks?.(inputs) ?? (action.runsIn === "engine" ? {} : "everything");
+}
+
+function planTask(task: TaskDefinition, definition: WorkflowDefinition, { scope, facts }: { scope: Scope; facts: PlanFacts }): PlannedTask {
   const { script, ...others } = task.inputs;
   const inputs =
     task.action === shellAction && script !== undefined
       ? { script, ...(resolve(others, scope) as JsonObject) }
       : (resolve(task.inputs, scope) as JsonObject);
+  const { ceiling = null, findAction = findCoreAction } = facts;
+  const { effective, findings } = decidePermissions({
+    asks: asksOf(findAction(task.action), inputs),
+    workflow: definition.permissions,
+    ...(task.permissions === undefined ? {} : { task: task.permissions }),
+    ...(ceiling === null ? {} : { server: ceiling }),
+    folder: facts.folder ?? null,
+  });
   return {
     id: task.id,
     action: task.action,
@@ -93,17 +132,18 @@ function planTask(task: TaskDefinition, definition: WorkflowDefinition, scope: S
     if: task.if ?? null,
     inputs,
     env: resolve(task.env, scope) as JsonObject,
-    permissions: narrowPermissions(definition.permissions, task.permissions),
+    permissions: effective,
+    asked: findings,
     retry: task.retry,
     timeoutMs: task.timeoutMs ?? null,
     runtime: task.runtime,
   };
 }
 
-/** `inputs`: checked inputs, null when none are known. `now` in milliseconds, for the next cron times. */
-export function planWorkflow(definition: WorkflowDefinition, inputs: JsonObject | null, now: number): WorkflowPlan {
-  const scope = knownScope(definition, inputs);
-  const plan = (tasks: readonly TaskDefinition[]): PlannedTask[] => tasks.map((task) => planTask(task, definition, scope));
+export function planWorkflow(definition: WorkflowDefinition, facts: PlanFacts): WorkflowPlan {
+  const scope = knownScope(definition, facts.inputs);
+  const { findAction = findCoreAction } = facts;
+  const plan = (tasks: readonly TaskDefinition[]): PlannedTask[] => tasks.map((task) => planTask(task, definition, { scope, facts }));
   return {
     id: definition.id,
     levels: findLevels(definition.tasks),
@@ -113,9 +153,9 @@ export function planWorkflow(definition: WorkflowDefinition, inputs: JsonObject 
     triggers: definition.triggers.map((trigger) => ({
       id: trigger.id,
       type: trigger.type,
-      next: trigger.type === "cron" ? nextCronTimes(trigger, now, nextTimesShown).map(toIso) : [],
+      next: trigger.type === "cron" ? nextCronTimes(trigger, facts.now, nextTimesShown).map(toIso) : [],
     })),
     timeoutMs: definition.timeoutMs,
-    notAvailableYet: partsNotRun(definition),
+    notAvailableYet: partsNotRun(definition, findAction),
   };
 }

@@ -1,6 +1,6 @@
 // The parts of the language that validate, but that this version does not run yet. One list, so that nothing is silently ignored.
 import { findCoreAction, type TaskDefinition, type WorkflowDefinition } from "../model/index.ts";
-import { type FindAction, shellAction } from "./check/task-form.ts";
+import type { FindAction } from "./check/task-form.ts";
 
 /** `path` has the form of a diagnostic's; `what` names the part for people. */
 export type UnavailablePart = { path: string; what: string };
@@ -15,7 +15,6 @@ function ofTask(task: TaskDefinition, path: string, findAction: FindAction): Una
   if (task.matrix !== undefined) add("matrix", "matrix");
   if (task.cache !== undefined) add("cache", "cache");
   if (task.runtime === "docker") add("runtime", "runtime docker");
-  if (task.action === shellAction && task.inputs["files"] !== undefined) add("inputs.files", "inputs.files of a script");
   return parts;
 }
 

@@ -1,7 +1,7 @@
 // Checks of a `permissions:` block beyond its form: entries that mean nothing, and entries that can never match.
 import { itemsOf, memberOf, type RawNode } from "../source/raw-node.ts";
 import type { Report } from "../source/report.ts";
-import { coversNetwork, coversPath, findNetworkProblem, findPathProblem, isNeverCopied } from "./permission-entries.ts";
+import { coversPath, findNetworkProblem, findPathProblem, isNeverCopied, meetNetwork } from "../../model/index.ts";
 import { textOf, textsOf } from "./sites.ts";
 
 type Block = { node: RawNode | undefined; path: string; hasFolder: boolean; report: Report };
@@ -47,20 +47,22 @@ export function checkPermissions(block: Block): void {
   });
 }
 
+const overlaps = (a: string, b: string) => coversPath(a, b) || coversPath(b, a);
+
 /** Warns about entries of a task that the workflow does not grant: a task narrows, it never widens. */
 export function checkNarrowing(task: Block, workflow: RawNode | undefined): void {
   const files = memberOf(task.node, "filesystem");
   const granted = memberOf(workflow, "filesystem");
   const writable = textsOf(memberOf(granted, "write"));
   const lists: [RawNode | undefined, string, string[], (grant: string, entry: string) => boolean][] = [
-    [memberOf(task.node, "network"), "network", textsOf(memberOf(workflow, "network")), coversNetwork],
-    [memberOf(files, "read"), "filesystem.read", [...textsOf(memberOf(granted, "read")), ...writable], coversPath],
-    [memberOf(files, "write"), "filesystem.write", writable, coversPath],
+    [memberOf(task.node, "network"), "network", textsOf(memberOf(workflow, "network")), (grant, entry) => meetNetwork(grant, entry) !== null],
+    [memberOf(files, "read"), "filesystem.read", [...textsOf(memberOf(granted, "read")), ...writable], overlaps],
+    [memberOf(files, "write"), "filesystem.write", writable, overlaps],
     [memberOf(task.node, "env"), "env", textsOf(memberOf(workflow, "env")), (grant, entry) => grant === entry],
   ];
-  for (const [list, name, grants, covers] of lists) {
+  for (const [list, name, grants, meets] of lists) {
     eachEntry(list, `${task.path}.${name}`, (entry, at, path) => {
-      if (!grants.some((grant) => covers(grant, entry) || covers(entry, grant))) unused(task, { entry, at, path }, "is not granted by the workflow");
+      if (!grants.some((grant) => meets(grant, entry))) unused(task, { entry, at, path }, "is not granted by the workflow");
     });
   }
 }

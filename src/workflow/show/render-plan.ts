@@ -1,24 +1,36 @@
 // A plan as text for people.
 import { renderDuration } from "../../base/index.ts";
-import type { Permissions } from "../../model/index.ts";
+import type { EffectivePermissions, PermissionFinding } from "../../model/index.ts";
 import type { PlannedTask, WorkflowPlan } from "../plan-workflow.ts";
 
-function list(title: string, values: readonly (string | number)[] | undefined): string[] {
-  return values === undefined || values.length === 0 ? [] : [`${title} ${values.join(", ")}`];
+function list(title: string, values: readonly (string | number)[]): string[] {
+  return values.length === 0 ? [] : [`${title} ${values.join(", ")}`];
 }
 
-function permissionLines(permissions: Permissions): string[] {
-  const { network, filesystem, env, listen, run, ...numbers } = permissions;
+/** What a task may do, without the limits. */
+function permissionLines({ network, filesystem, env, listen, run }: EffectivePermissions): string[] {
   const lines = [
     ...list("network", network),
-    ...list("read", filesystem?.read),
-    ...list("write", filesystem?.write),
+    ...list("read", filesystem.read),
+    ...list("write", filesystem.write),
     ...list("env", env),
     ...list("listen", listen),
   ];
-  if (run === true) lines.push("run other programs");
-  for (const [name, value] of Object.entries(numbers)) lines.push(`${name} ${value}`);
+  if (run) lines.push("run other programs");
   return lines.length === 0 ? ["nothing"] : lines;
+}
+
+function limitsLine({ memoryMb, cpuSeconds, processes, openFiles, diskMb, outputBytes }: EffectivePermissions): string {
+  const cpu = cpuSeconds === null ? [] : [`cpuSeconds ${cpuSeconds}`];
+  const rest = [`processes ${processes}`, `openFiles ${openFiles}`, `diskMb ${diskMb}`, `outputBytes ${outputBytes}`];
+  return [`memoryMb ${memoryMb}`, ...cpu, ...rest].join(", ");
+}
+
+const whose = { plugin: "the action itself", workflow: "the workflow", task: "the task", server: "the server", run: "this run" } as const;
+
+function askedLine({ kind, entry, allowed, by, grant }: PermissionFinding): string {
+  const verdict = allowed ? `allowed by ${whose[by]}` : `not allowed by ${whose[by]}${grant === null ? "" : `; add ${grant}`}`;
+  return `${allowed ? "asks" : "refused"}`.padEnd(13) + `${kind} ${entry}: ${verdict}`;
 }
 
 function valueText(value: unknown): string {
@@ -35,6 +47,8 @@ function taskLines(task: PlannedTask): string[] {
   if (task.timeoutMs !== null) lines.push(`      timeout      ${renderDuration(task.timeoutMs)}`);
   if (task.runtime === "docker") lines.push("      runtime      docker");
   lines.push(...permissionLines(task.permissions).map((line, index) => `      ${index === 0 ? "may" : "   "}          ${line}`));
+  lines.push(`      limits       ${limitsLine(task.permissions)}`);
+  lines.push(...task.asked.map((finding) => `      ${askedLine(finding)}`));
   return lines;
 }
 

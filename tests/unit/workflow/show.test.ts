@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { dirname, join } from "node:path";
 import { parse } from "yaml";
 import { isCoded } from "../../../src/base/index.ts";
-import { diagnosticCodes } from "../../../src/model/index.ts";
+import { type ActionDescription, diagnosticCodes, findCoreAction, type Permissions } from "../../../src/model/index.ts";
 import {
   formatWorkflow,
   planWorkflow,
@@ -61,8 +61,18 @@ describe("findings", () => {
 });
 
 describe("plans", () => {
+  const plugin: ActionDescription = {
+    action: "x/y.z",
+    description: "",
+    input: {},
+    output: {},
+    idempotent: false,
+    runsIn: "process",
+    available: true,
+  };
+
   test("the example with inputs", () => {
-    const plan = planWorkflow(definitionOf(example), { day: "2024-05-06", limit: 5 }, Date.UTC(2024, 4, 6));
+    const plan = planWorkflow(definitionOf(example), { inputs: { day: "2024-05-06", limit: 5 }, now: Date.UTC(2024, 4, 6) });
     expect(plan.levels).toEqual([["fetch"], ["each"], ["publish"]]);
     expect(plan.tasks[0]?.inputs).toEqual({ url: "https://api.example.com/items?day=2024-05-06&limit=5", headers: { authorization: "Bearer ***" } });
     expect(plan.tasks[2]?.inputs).toEqual({ parts: "{{ tasks.each.outputs.map(o, o.path) }}" });
@@ -70,40 +80,61 @@ describe("plans", () => {
       { id: "nightly", type: "cron", next: ["2024-05-07T00:00:00.000Z", "2024-05-08T00:00:00.000Z", "2024-05-09T00:00:00.000Z"] },
       { id: "push", type: "webhook", next: [] },
     ]);
-    expect(plan.notAvailableYet.map((part) => part.path)).toEqual([
-      "secrets",
-      "concurrency",
-      "tasks[0].type",
-      "tasks[1].forEach",
-      "tasks[2].type",
-      "triggers",
-    ]);
+    expect(plan.notAvailableYet.map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[1].forEach", "tasks[2].type", "triggers"]);
+    expect(plan.tasks[0]?.asked).toEqual([{ kind: "network", entry: "api.example.com:443", allowed: true, by: "workflow", grant: null }]);
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan as never);
     expect(renderPlan(plan)).toContain("https://api.example.com/items?day=2024-05-06&limit=5");
   });
 
+  test("[WF-14] what an action asks for and nobody grants is shown with the line to add, within the server's ceiling too", () => {
+    const source = (url: string) =>
+      definitionOf(
+        `id: w\ninputs: [{ id: u, type: string }]\npermissions: { network: ["*.a.b:443"] }\ntasks: [{ id: t, type: core/http.request, inputs: { url: "${url}" } }, { id: p, type: x/y.z }]\n`,
+      );
+    const asked = (url: string, ceiling?: Permissions) =>
+      planWorkflow(source(url), {
+        inputs: null,
+        now: 0,
+        ...(ceiling === undefined ? {} : { ceiling }),
+        findAction: (action) => (action === "x/y.z" ? { ...plugin, asks: () => ({ env: ["TZ"] }) } : findCoreAction(action)),
+      }).tasks.map((task) => task.asked);
+    const refused = (entry: string, by: string) => ({ kind: "network", entry, allowed: false, by, grant: `network: ["${entry}"]` });
+    const ofPlugin = [{ kind: "env", entry: "TZ", allowed: false, by: "workflow", grant: "env: [TZ]" }];
+    expect(asked("https://x.c.d/")).toEqual([[refused("x.c.d:443", "workflow")], ofPlugin] as never);
+    expect(asked("https://x.a.b/", { network: [] })).toEqual([[refused("x.a.b:443", "server")], ofPlugin] as never);
+    expect(asked("{{ inputs.u }}")).toEqual([[], ofPlugin] as never);
+    const plan = planWorkflow(source("https://x.c.d/"), { inputs: null, now: 0 });
+    expect(renderPlan(plan)).toContain('add network: ["x.c.d:443"]');
+  });
+
   test("without inputs, texts stand as they are; sensitive ones never show", () => {
-    expect(planWorkflow(definitionOf(example), null, 0).tasks[0]?.inputs["url"]).toContain("{{ vars.base");
+    expect(planWorkflow(definitionOf(example), { inputs: null, now: 0 }).tasks[0]?.inputs["url"]).toContain("{{ vars.base");
     const definition = definitionOf(
       withTask("inputs: [{ id: pin, type: string, sensitive: true }]\n", "{ id: a, type: core/value.set, inputs: { v: 'x {{ inputs.pin }}' } }"),
     );
-    expect(planWorkflow(definition, { pin: "1234" }, 0).tasks[0]?.inputs).toEqual({ v: "x ***" });
+    expect(planWorkflow(definition, { inputs: { pin: "1234" }, now: 0 }).tasks[0]?.inputs).toEqual({ v: "x ***" });
   });
 
   test("permissions of a task are those that both blocks allow", () => {
     const definition = definitionOf(
       "id: w\npermissions: { network: ['*.a.b:443', 'c.d:*'], filesystem: { read: [/data], write: [$workspace/out] }, env: [A, B], memoryMb: 100 }\ntasks:\n  - { id: all, run: x }\n  - { id: some, run: x, permissions: { network: ['x.a.b:443', 'c.d:80', 'e.f:1'], filesystem: { read: [/data/in, $workspace/out/x, /etc] }, env: [B], memoryMb: 200 } }\n",
     );
-    const [all, some] = planWorkflow(definition, null, 0).tasks;
-    expect(all?.permissions).toEqual(definition.permissions);
-    expect(some?.permissions).toEqual({
-      network: ["x.a.b:443", "c.d:80"],
-      filesystem: { read: ["/data/in", "$workspace/out/x"], write: [] },
-      env: ["B"],
-      listen: [],
-      run: false,
+    const [all, some] = planWorkflow(definition, { inputs: null, now: 0 }).tasks;
+    expect(all?.permissions).toMatchObject({
+      network: ["*.a.b:443", "c.d:*"],
+      filesystem: { read: ["/data"], write: ["$workspace", "$workspace/out"] },
+      env: ["A", "B"],
+      run: true,
       memoryMb: 100,
     });
+    expect(some?.permissions).toMatchObject({
+      network: ["x.a.b:443", "c.d:80"],
+      filesystem: { read: ["/data/in"], write: ["$workspace"] },
+      env: ["B"],
+      listen: [],
+      memoryMb: 100,
+    });
+    expect(some?.asked).toContainEqual({ kind: "env", entry: "A", allowed: false, by: "task", grant: "env: [A]" });
   });
 });
 

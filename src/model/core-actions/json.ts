@@ -1,0 +1,38 @@
+// JSON.
+import type { JsonObject } from "../../base/index.ts";
+import type { Permissions } from "../workflow.ts";
+import { type ActionDescription, closed, files } from "./describe.ts";
+import { pathEntries } from "./path-entry.ts";
+
+const expression: JsonObject = { type: "string", minLength: 1, description: "CEL, without braces; `input` is the value." };
+
+const input = closed({
+  input: { description: "The value to transform." },
+  file: { type: "string", description: "Path of a JSON file, instead of input." },
+  expression,
+  expressions: { type: "object", additionalProperties: expression, description: "Instead of expression: one for each member of the result." },
+  saveAs: { type: "string", minLength: 1, description: "Keeps the result as a JSON artifact of this name." },
+  files,
+});
+
+const output = closed(
+  { result: { description: "What the expression gives; with saveAs the artifact {name, uri, size}." }, artifacts: { type: "array" } },
+  ["result"],
+);
+
+function asks({ file }: JsonObject): Permissions {
+  return { filesystem: { read: pathEntries(file) } };
+}
+
+export const jsonActions: readonly ActionDescription[] = [
+  {
+    action: "core/json.transform",
+    description: "Transforms a JSON value with CEL expressions.",
+    input,
+    output,
+    idempotent: true,
+    runsIn: "process",
+    available: true,
+    asks,
+  },
+];
