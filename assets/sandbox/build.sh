@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds launcher-x64 and launcher-arm64 from launcher.c, the same bytes every time for the same compiler.
+# Builds launcher-x64 and launcher-arm64 from launcher.c and its two headers, the same bytes every time for the same compiler.
 #   build.sh                 rebuilds both beside this script and writes launcher.sha256
 #   build.sh --into DIR x64  builds one architecture into DIR and leaves the checked-in files alone
 #   build.sh --version x64   prints the versions of compiler and linker for one architecture, as launcher.sha256 records it

@@ -11,97 +11,20 @@
  *     0  u32 magic, u32 steps, u32 offset of the blob, u32 zero
  *    16  report, written here and read by the engine when this process has ended:
  *        u32 failed, u32 step, u32 errno     a step failed (written by whoever ran it)
- *        u32 pid                             the task's first process, once there is one
- *        u32 ended, u32 status               its wait status, written when the whole tree is gone
- *        u64 zero
+ *        u32 pid                             the task's first process, or its keeper, once there is one
+ *        u32 ended, u32 status               that one's wait status, written when the whole tree is gone
+ *        u32 task ended, u32 task status     written by a keeper: the wait status of the task's first process
  *    64-byte records from 48 on, then the blob.
  *
  * The task cannot touch the report: descriptor 4 is closed by its execve, and the supervisor is not dumpable, which
  * shuts /proc/<supervisor>/fd and ptrace to processes of the same user.
  */
 
-typedef unsigned int u32;
-typedef unsigned long u64;
-typedef unsigned char u8;
-
-/* ---- the kernel's interface ------------------------------------------------------------------------------------ */
-
-#if defined(__x86_64__)
-enum {
-  SYS_read = 0, SYS_close = 3, SYS_lseek = 8, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14,
-  SYS_pwrite64 = 18, SYS_getpid = 39, SYS_clone = 56, SYS_wait4 = 61, SYS_kill = 62, SYS_rt_sigtimedwait = 128,
-  SYS_prctl = 157, SYS_getdents64 = 217, SYS_exit_group = 231, SYS_openat = 257,
-};
-
-static inline long syscall6(long number, long a, long b, long c, long d, long e, long f) {
-  long result;
-  register long r10 __asm__("r10") = d;
-  register long r8 __asm__("r8") = e;
-  register long r9 __asm__("r9") = f;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-
-__asm__(".globl _start\n_start:\n  xor %ebp, %ebp\n  and $-16, %rsp\n  call launch\n  hlt\n");
-
-#elif defined(__aarch64__)
-enum {
-  SYS_openat = 56, SYS_close = 57, SYS_getdents64 = 61, SYS_lseek = 62, SYS_read = 63, SYS_pwrite64 = 68,
-  SYS_exit_group = 94, SYS_kill = 129, SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135, SYS_rt_sigtimedwait = 137,
-  SYS_prctl = 167, SYS_getpid = 172, SYS_clone = 220, SYS_mmap = 222, SYS_wait4 = 260,
-};
-
-static inline long syscall6(long number, long a, long b, long c, long d, long e, long f) {
-  register long x8 __asm__("x8") = number;
-  register long x0 __asm__("x0") = a;
-  register long x1 __asm__("x1") = b;
-  register long x2 __asm__("x2") = c;
-  register long x3 __asm__("x3") = d;
-  register long x4 __asm__("x4") = e;
-  register long x5 __asm__("x5") = f;
-  __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
-  return x0;
-}
-
-__asm__(".globl _start\n_start:\n  mov x29, xzr\n  bl launch\n  brk #1\n");
-
-#else
-#error "the launcher knows x86-64 and arm64"
-#endif
-
-/* Numbers that both architectures share. */
-enum { SYS_pidfd_send_signal = 424, SYS_pidfd_open = 434 };
-
-enum {
-  ENOSYS = 38, EBADMSG = 74, ESRCH = 3,
-  SIGKILL = 9, SIGUSR1 = 10, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18, SIGNALS = 64,
-  SIG_SETMASK = 2, SEEK_SET = 0, SEEK_END = 2, PROT_READ_WRITE = 3, MAP_PRIVATE = 2, O_CLOEXEC = 02000000,
-  WNOHANG = 1, WAIT_ANY_KIND = 0x40000000 /* __WALL: also children that do not announce their end by SIGCHLD */,
-  PR_SET_DUMPABLE = 4,
-};
-
-struct timespec { long seconds, nanoseconds; };
-struct sigaction { u64 handler, flags, restorer, mask; };
-struct dirent { u64 inode; u64 offset; unsigned short length; u8 kind; char name[]; };
-
-static long call(long number, long a, long b, long c) { return syscall6(number, a, b, c, 0, 0, 0); }
-
-static void __attribute__((noreturn)) leave(int code) {
-  for (;;) call(SYS_exit_group, code, 0, 0);
-}
-
-/* The compiler may call this one by name even where there is no C library. */
-__attribute__((used)) void *memset(void *target, int value, u64 length) {
-  for (u64 at = 0; at < length; at++) ((volatile u8 *)target)[at] = (u8)value;
-  return target;
-}
+#include "kernel.h"
 
 /* ---- the plan and its report ----------------------------------------------------------------------------------- */
 
-enum { PLAN_FD = 4, MAGIC = 0x314b4150, HEADER_BYTES = 48, REPORT_FAILED = 16, REPORT_PID = 28, REPORT_ENDED = 32 };
+enum { PLAN_FD = 4, MAGIC = 0x314b4150, HEADER_BYTES = 48, REPORT_FAILED = 16, REPORT_PID = 28, REPORT_ENDED = 32, REPORT_TASK = 40 };
 
 /* How the launcher itself ends when it could not do its work; the report says why. */
 enum { EXIT_STEP_FAILED = 125 };
@@ -110,12 +33,16 @@ enum step_kind {
   STEP_SYSCALL = 0,  /* call number with six arguments */
   STEP_POINTERS = 1, /* turn argument 1 many blob offsets, starting at blob offset argument 0, into addresses */
   STEP_EXPECT = 2,   /* fail with ESRCH unless argument 0 equals argument 1 */
-  STEP_FORK = 3,     /* clone with the flags in argument 0; the parent supervises, argument 1 is its open /proc */
+  STEP_FORK = 3,     /* clone with the flags in argument 0; the parent supervises, argument 1 is its open /proc, and
+                        closes the descriptors whose bits are set in argument 2 */
+  STEP_STORE = 4,    /* write argument 1 as u32 to argument 0 */
+  STEP_KEEP = 5,     /* clone with the flags in argument 0; the parent keeps: struct keeper, descriptor of its signals,
+                        descriptor that tells when the filter is in place */
 };
 
 /* Bits of a step's flags: 0-5 argument i is an offset into the blob, 8-13 argument i is the number of a slot,
-   16 a failure is no reason to stop, 24-27 the slot that keeps the result. */
-enum { FLAG_BLOB = 0, FLAG_SLOT = 8, FLAG_MAY_FAIL = 1 << 16, FLAG_RESULT = 24, SLOTS = 16 };
+   16 a failure is no reason to stop, 24-31 the slot that keeps the result. */
+enum { FLAG_BLOB = 0, FLAG_SLOT = 8, FLAG_MAY_FAIL = 1 << 16, FLAG_RESULT = 24, SLOTS = 256 };
 
 struct header { u32 magic, steps, blob, zero; };
 struct step { u32 kind, flags; u64 number, arguments[6]; };
@@ -129,6 +56,8 @@ static void __attribute__((noreturn)) fail_step(u32 step, long result) {
   report(words, 3, REPORT_FAILED);
   leave(EXIT_STEP_FAILED);
 }
+
+#include "keeper.h"
 
 /* ---- finding descendants --------------------------------------------------------------------------------------- */
 
@@ -287,13 +216,13 @@ static void kill_tree(struct task *task, long self) {
 
 /* Waits for the task's first process, for SIGTERM (ask the tree to end, go on waiting) or for SIGUSR1, which also
    comes when the engine dies (kill the tree). Ends when nothing of the tree is left. */
-static void __attribute__((noreturn)) supervise(struct task *task) {
+static void __attribute__((noreturn)) supervise(struct task *task, u64 closed) {
   long self = call(SYS_getpid, 0, 0, 0);
   call(SYS_prctl, PR_SET_DUMPABLE, 0, 0);
   u32 pid = (u32)task->pid;
   report(&pid, 1, REPORT_PID);
   /* The engine sees the end of these pipes when the task closes them, and only then. */
-  for (int descriptor = 0; descriptor < PLAN_FD; descriptor++) call(SYS_close, descriptor, 0, 0);
+  for (int descriptor = 0; closed >> descriptor; descriptor++) if (closed >> descriptor & 1) call(SYS_close, descriptor, 0, 0);
 
   for (;;) {
     long signal = wait_signal(bit(SIGCHLD) | bit(SIGTERM) | bit(SIGUSR1), 0);
@@ -321,16 +250,18 @@ static void take_over_signals(void) {
   for (int signal = 1; signal <= SIGNALS; signal++) syscall6(SYS_rt_sigaction, signal, (long)&as_default, 0, 8, 0, 0);
 }
 
-static long fork_here(u64 flags, int proc) {
+static long fork_here(u64 flags, int proc, u64 closed) {
   long pid = call(SYS_clone, (long)flags, 0, 0);
   if (pid > 0) {
     struct task task = {pid, proc, 0, 0};
-    supervise(&task);
+    supervise(&task, closed & 0xff);
   }
-  if (pid == 0) {
-    u64 none = 0;
-    syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0);
-  }
+  return pid;
+}
+
+static long keep_here(u64 flags, const struct keeper *keeper, int signals, int ready) {
+  long pid = call(SYS_clone, (long)flags, 0, 0);
+  if (pid > 0) keep(keeper, (u32)pid, signals, ready);
   return pid;
 }
 
@@ -349,7 +280,9 @@ static long run_step(const struct step *step, u8 *blob, long *slots) {
       return 0;
     }
     case STEP_EXPECT: return a[0] == a[1] ? 0 : -ESRCH;
-    case STEP_FORK: return fork_here((u64)a[0], (int)a[1]);
+    case STEP_FORK: return fork_here((u64)a[0], (int)a[1], (u64)a[2]);
+    case STEP_STORE: *(u32 *)a[0] = (u32)a[1]; return 0;
+    case STEP_KEEP: return keep_here((u64)a[0], (const struct keeper *)a[1], (int)a[2], (int)a[3]);
   }
   return -ENOSYS;
 }

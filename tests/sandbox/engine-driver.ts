@@ -1,8 +1,9 @@
 // Stands for an engine that is killed: starts a task with escapes of every kind, prints the supervisor's pid and waits.
 
 import { spawnProcess } from "../../src/plugins/runtimes/index.ts";
+import { confine } from "./confined.ts";
 
-const [, , mark = ""] = process.argv;
+const [, , mark = "", level = "off"] = process.argv;
 const script = `
   trap '' TERM HUP
   sleep 600 &
@@ -18,6 +19,7 @@ const task = spawnProcess({
   stdin: null,
   graceMs: 1000,
   resultBytesMax: 1024,
+  confinement: level === "strict" ? confine() : null,
 });
 await task.stdout.next();
 console.log(task.pid);

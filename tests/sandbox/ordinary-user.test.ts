@@ -16,7 +16,8 @@ test.skipIf(reason !== "")(
     const home = mkdtempSync(join(tmpdir(), "ordinary-"));
     chownSync(home, nobody, nobody);
     const drop = ["setpriv", "--reuid", `${nobody}`, "--regid", `${nobody}`, "--clear-groups"];
-    const files = ["process-tree", "process-streams"].map((name) => new URL(`./${name}.test.ts`, import.meta.url).pathname);
+    const names = ["process-tree", "process-streams", "attacks", "confinement", "confined-tree"];
+    const files = names.map((name) => new URL(`./${name}.test.ts`, import.meta.url).pathname);
     const child = Bun.spawn([...drop, process.execPath, "test", ...files], {
       cwd: new URL("../..", import.meta.url).pathname,
       env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home, TMPDIR: home, BUN_BE_BUN: "1" },

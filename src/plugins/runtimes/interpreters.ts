@@ -17,6 +17,11 @@ export function commandFor(shell: Shell, scriptPath: string): Command {
     case "python3":
       return { argv: ["python3", scriptPath], env: {} };
     case "bun":
-      return { argv: [process.execPath, ...bunFlags, scriptPath], env: { BUN_BE_BUN: "1" } };
+      return bunCommand(scriptPath);
   }
+}
+
+/** The command by which this program runs a TypeScript or JavaScript file. */
+export function bunCommand(path: string): Command {
+  return { argv: [process.execPath, ...bunFlags, path], env: { BUN_BE_BUN: "1" } };
 }

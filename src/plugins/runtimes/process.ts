@@ -1,11 +1,13 @@
 // One task as one process tree: spawned through the launcher, talked to over pipes, ended as a whole. What the task may
 // do is the plan's business (plugins/sandbox), what its output means the caller's.
 
-import { closeSync, readSync } from "node:fs";
+import { closeSync, fchownSync, readSync, realpathSync } from "node:fs";
 import { constants } from "node:os";
 import { fail } from "../../base/index.ts";
-import { compilePlan, openLauncher, openMemoryFile, openPipe, parseReport, reportBytes, resolveProgram } from "../sandbox/index.ts";
-import type { LaunchReport, Plan } from "../sandbox/index.ts";
+import { NoticeReader, compilePlan, openLauncher, openMemoryFile, openPipe, parseReport, probeSandbox } from "../sandbox/index.ts";
+import { reportBytes, resolveProgram, viewDisk } from "../sandbox/index.ts";
+import type { Confined, Confinement, LaunchReport, Notice, Plan } from "../sandbox/index.ts";
+import { listDescendants } from "./descendants.ts";
 import { explainFailedStep, explainLostSupervisor, wrapSpawnError } from "./launch-errors.ts";
 import { readPipe } from "./pipe-reader.ts";
 import type { PipeReader } from "./pipe-reader.ts";
@@ -17,12 +19,25 @@ export type ProcessSpec = {
   env: Record<string, string>;
   /** Absolute. */
   cwd: string;
-  /** All of standard input; null is an empty one. */
-  stdin: Uint8Array | null;
+  /** All of standard input; null is an empty one, `pipe` one that is written to through the handle. */
+  stdin: Uint8Array | null | "pipe";
   /** Between SIGTERM and SIGKILL. */
   graceMs: number;
   /** Most bytes of the result on descriptor 3. */
   resultBytesMax: number;
+  /** Leaves the result to `resultChunks`; `result` is then empty at once. */
+  resultAsChunks?: boolean;
+  /** What it may do; null: only the process tree is kept (sandbox off). */
+  confinement?: Confinement | null;
+  /** Told what was denied, or in `observe` mode seen: the first few hundred of a task that is denied much. */
+  onNotice?: (notice: Notice) => void;
+};
+
+/** Standard input of a task that is talked to. */
+export type ProcessInput = {
+  /** Resolves when the pipe has taken it. */
+  write(bytes: Uint8Array): Promise<void>;
+  end(): void;
 };
 
 /** How the first process ended: one of the two is null. */
@@ -36,6 +51,14 @@ export type ProcessHandle = {
   stderr: AsyncIterableIterator<Uint8Array>;
   /** What came on descriptor 3. Rejects with TOO_LARGE beyond `resultBytesMax`; the task is not disturbed by that. */
   result: Promise<Uint8Array>;
+  /** The same as it comes, where the specification asks for that. */
+  resultChunks: AsyncIterableIterator<Uint8Array> | null;
+  /** null unless the specification asks for a pipe. */
+  stdin: ProcessInput | null;
+  /** Pids of the task's living processes, as this process sees them; those that keep it are not among them. */
+  descendants(): number[];
+  /** How many notices were not passed on. */
+  noticesDropped(): number;
   /** When every process of the tree is gone. Rejects when the program was never started: FILE_NOT_FOUND
    * or TASK_FAILED for the program and its folder, SANDBOX_UNAVAILABLE for the launcher's own steps; and with TASK_FAILED
    * when the supervisor was killed from outside. */
@@ -50,31 +73,110 @@ export type ProcessHandle = {
 const pipeIdleMs = 1000;
 const nulByte = /\0/;
 
+/** Notices of one enforced task that are passed on; what comes after says nothing new. */
+const noticesMax = 500;
+
 /** Starts a process tree. From the thread it is called on: the tree is killed when that thread ends.
- * @throws SANDBOX_UNAVAILABLE when processes cannot be started here, TASK_INPUT_INVALID for text no process can be given. */
+ * @throws SANDBOX_UNAVAILABLE when processes cannot be started here or the confinement cannot be held,
+ * TASK_INPUT_INVALID for text no process can be given. */
 export function spawnProcess(spec: ProcessSpec): ProcessHandle {
   checkSpec(spec);
   const launcher = openLauncher();
-  const [program = ""] = spec.argv;
+  const [name = ""] = spec.argv;
   const { argv, env, cwd } = spec;
-  const plan = compilePlan({ argv, env, cwd, program: resolveProgram(program, env.PATH), arch: launcher.arch, enginePid: process.pid });
+  const program = resolveProgram(name, env.PATH);
+  const confined = prepareConfinement(spec, program);
+  const plan = compilePlan({ argv, env, cwd, program, arch: launcher.arch, enginePid: process.pid, confined });
   const descriptors = openDescriptors(spec, plan);
-  const child = startLauncher(launcher.path, descriptors);
+  const child = startLauncher(launcher.path, descriptors, spec.stdin === "pipe");
   const stdout = readPipe(descriptors.stdout.read);
   const stderr = readPipe(descriptors.stderr.read);
   const resultPipe = readPipe(descriptors.result.read);
+  const notices = readNotices(spec, plan, descriptors.notices);
   const stopping = startStopping(child, spec.graceMs);
-  const exited = child.exited.then(() => {
+  const exited = child.exited.then(async () => {
     stopping.end();
-    endIdlePipes([stdout, stderr, resultPipe]);
-    return settleExit({ spec, plan, child, report: takeReport(descriptors.plan), stopSignal: stopping.signal() });
+    const report = takeReport(descriptors.plan);
+    endIdlePipes([stdout, stderr, resultPipe, ...notices.pipes]);
+    await notices.done;
+    return settleExit({ spec, plan, child, report, stopSignal: stopping.signal() });
   });
-  const result = collectResult(resultPipe.chunks, spec.resultBytesMax);
+  const asChunks = spec.resultAsChunks === true;
+  const result = asChunks ? Promise.resolve(new Uint8Array()) : collectResult(resultPipe.chunks, spec.resultBytesMax);
   // Callers wait for one after the other: a rejection of the second is not unhandled meanwhile.
   exited.catch(() => {});
   result.catch(() => {});
   const { terminate, kill } = stopping;
-  return { pid: child.pid, stdout: stdout.chunks, stderr: stderr.chunks, result, exited, terminate, kill };
+  const { pid } = child;
+  return {
+    pid,
+    stdout: stdout.chunks,
+    stderr: stderr.chunks,
+    result,
+    resultChunks: asChunks ? resultPipe.chunks : null,
+    stdin: inputOf(child),
+    descendants: () => listDescendants(pid, { skipped: confined === null ? 1 : 2 }),
+    noticesDropped: notices.dropped,
+    exited,
+    terminate,
+    kill,
+  };
+}
+
+/** What the plan needs to know to confine the task. The program itself is always readable. */
+function prepareConfinement({ confinement = null }: ProcessSpec, program: string): Confined | null {
+  if (confinement === null) return null;
+  const { state, facts } = probeSandbox();
+  if (state.level === "none" && confinement.mode === "enforce") {
+    throw fail("SANDBOX_UNAVAILABLE", "Cannot confine a task: this machine cannot hold the sandbox", {
+      details: { missing: state.missing },
+      hint: "Look at: workflow doctor. The setting plugins.sandbox: off runs tasks without a sandbox.",
+    });
+  }
+  return { confinement, facts, view: viewDisk(confinement, realFile(program)) };
+}
+
+function realFile(path: string): string[] {
+  try {
+    return path.startsWith("/") ? [realpathSync(path)] : [];
+  } catch {
+    return []; // the launcher reports that it is missing
+  }
+}
+
+type Notices = { pipes: PipeReader[]; done: Promise<void>; dropped: () => number };
+
+/** Reads the keeper's reports to their end. A flood is counted and thrown away. */
+function readNotices(spec: ProcessSpec, plan: Plan, pipe: Pipe | null): Notices {
+  if (pipe === null) return { pipes: [], done: Promise.resolve(), dropped: () => 0 };
+  const mode = spec.confinement?.mode ?? "enforce";
+  const reader = new NoticeReader(plan.rules, mode);
+  const source = readPipe(pipe.read);
+  let told = 0;
+  const pump = async () => {
+    for await (const chunk of source.chunks) {
+      for (const notice of reader.push(chunk)) {
+        told++;
+        if (mode === "observe" || told <= noticesMax) spec.onNotice?.(notice);
+      }
+    }
+  };
+  const dropped = () => reader.lost + (mode === "observe" ? 0 : Math.max(0, told - noticesMax));
+  return { pipes: [source], done: pump(), dropped };
+}
+
+function inputOf(child: Bun.Subprocess): ProcessInput | null {
+  const sink = child.stdin;
+  if (sink === undefined || typeof sink === "number") return null;
+  return {
+    async write(bytes) {
+      sink.write(bytes);
+      await sink.flush();
+    },
+    end() {
+      void sink.end();
+    },
+  };
 }
 
 function checkSpec(spec: ProcessSpec): void {
@@ -90,7 +192,7 @@ function checkSpec(spec: ProcessSpec): void {
 }
 
 type Pipe = { read: number; write: number };
-type Descriptors = { stdin: number | null; plan: number; stdout: Pipe; stderr: Pipe; result: Pipe };
+type Descriptors = { stdin: number | null; plan: number; stdout: Pipe; stderr: Pipe; result: Pipe; notices: Pipe | null };
 
 /** Standard input is a file in memory: nothing has to be pumped, and it can be opened again as /dev/stdin. The others
  * are pipes for the same reason: Bun's own are sockets, which /dev/stdout and /dev/stderr cannot open. */
@@ -105,32 +207,34 @@ function openDescriptors(spec: ProcessSpec, plan: Plan): Descriptors {
     return { read: keep(read), write: keep(write) };
   };
   try {
-    return {
-      stdin: spec.stdin === null ? null : keep(openMemoryFile("task-stdin", spec.stdin)),
-      plan: keep(openMemoryFile("task-plan", plan.bytes)),
-      stdout: pipe(),
-      stderr: pipe(),
-      result: pipe(),
-    };
+    const stdin = spec.stdin === null || spec.stdin === "pipe" ? null : keep(openMemoryFile("task-stdin", spec.stdin));
+    const streams = { stdout: pipe(), stderr: pipe(), result: pipe() };
+    const confinement = spec.confinement ?? null;
+    const user = confinement?.user ?? null;
+    // Opened again as /dev/stdout they ask for their owner.
+    const owned = [stdin, streams.stdout.write, streams.stderr.write, streams.result.write];
+    if (user !== null) for (const descriptor of owned) if (descriptor !== null) fchownSync(descriptor, user.uid, user.gid);
+    const planFile = keep(openMemoryFile("task-plan", plan.bytes));
+    return { stdin, ...streams, plan: planFile, notices: confinement === null ? null : pipe() };
   } catch (cause) {
     for (const descriptor of opened) closeSync(descriptor);
     throw cause;
   }
 }
 
-/** Spawns the launcher with its five descriptors and closes what is the child's alone. */
-function startLauncher(path: string, { stdin, stdout, stderr, result, plan }: Descriptors): Bun.Subprocess {
+/** Spawns the launcher with its descriptors and closes what is the child's alone. */
+function startLauncher(path: string, { stdin, stdout, stderr, result, plan, notices }: Descriptors, isInputPiped: boolean): Bun.Subprocess {
+  const input = isInputPiped ? "pipe" : (stdin ?? "ignore");
+  const reports = notices === null ? [] : [notices.write];
+  const writeEnds = [stdout.write, stderr.write, result.write];
   try {
-    return Bun.spawn([path], {
-      argv0: "task-keeper",
-      env: {},
-      stdio: [stdin ?? "ignore", stdout.write, stderr.write, result.write, plan],
-    });
+    return Bun.spawn([path], { argv0: "task-keeper", env: {}, stdio: [input, stdout.write, stderr.write, result.write, plan, ...reports] });
   } catch (cause) {
     for (const descriptor of [stdout.read, stderr.read, result.read, plan]) closeSync(descriptor);
+    if (notices !== null) closeSync(notices.read);
     throw wrapSpawnError(cause);
   } finally {
-    for (const descriptor of [stdin, stdout.write, stderr.write, result.write]) if (descriptor !== null) closeSync(descriptor);
+    for (const descriptor of [stdin, ...writeEnds, ...reports]) if (descriptor !== null) closeSync(descriptor);
   }
 }
 

@@ -12,3 +12,7 @@ declare module "*/launcher.sha256" {
   const text: string;
   export default text;
 }
+declare module "*/self-test.txt" {
+  const text: string;
+  export default text;
+}

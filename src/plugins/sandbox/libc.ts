@@ -28,6 +28,7 @@ const symbols = {
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },
+  syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" },
 } as const;
 
 function openLibrary() {
@@ -61,6 +62,11 @@ function check(call: string, result: number): number {
     details: { call, errno: number },
     hint: "Look at the limits on open files and on memory of the server's process.",
   });
+}
+
+/** A system call that the C library has no function for, with plain numbers; what it returns, negative when it failed. */
+export function rawSyscall(number: number, [a, b, c]: readonly [number, number, number]): number {
+  return Number(libc().syscall(number, a, b, c));
 }
 
 /** A pipe, both ends close-on-exec; the read end does not block, so that the event loop can wait for it. */

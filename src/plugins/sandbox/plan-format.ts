@@ -1,25 +1,31 @@
 // The form of a plan on descriptor 4: steps and the bytes they point to, as launcher.c reads them, and the report it
 // writes back into the same file. What the steps are is decided in plan.ts and nowhere else.
 
-import { syscallNumbers } from "./syscalls.ts";
+import { syscallNumber } from "./syscalls.ts";
 import type { LinuxArch, SyscallName } from "./syscalls.ts";
 
 /** An argument: a number, an address inside the blob, or what an earlier step returned. */
 export type Argument = number | { blob: number } | { slot: number };
 
 export type Step =
-  | { kind: "syscall"; call: SyscallName; args: readonly Argument[]; result?: number; mayFail?: boolean }
+  | { kind: "syscall"; call: SyscallName; args: readonly Argument[]; result?: number; mayFail?: boolean; for?: string }
   /** `count` blob offsets at `table` become addresses: argument and environment lists. */
   | { kind: "pointers"; table: number; count: number }
   /** Fails with ESRCH unless both are equal. */
   | { kind: "expect"; what: string; actual: Argument; expected: Argument }
-  /** The child goes on with the next step, the parent supervises; `proc` is the parent's descriptor of /proc. */
-  | { kind: "fork"; flags: number; proc: Argument };
+  /** The child goes on with the next step, the parent supervises; `proc` is the parent's descriptor of /proc, `closes`
+   * has a bit for each descriptor that the parent closes. */
+  | { kind: "fork"; flags: number; proc: Argument; closes: number }
+  /** Writes a result as a 32-bit word into the blob. */
+  | { kind: "store"; at: Argument; value: Argument }
+  /** The child goes on, the parent keeps it: answers its system-call filter until its end (keeper.h). */
+  | { kind: "keep"; flags: number; keeper: Argument; signals: Argument; ready: Argument };
 
-/** A plan in the making: layers append steps, and bytes through `addBytes` and `addText`. */
+/** A plan in the making: layers append steps, and bytes through `addBytes` and `addText`. A step's `for` is the path it is about. */
 export type PlanDraft = { steps: Step[]; blob: Uint8Array[]; blobBytes: number };
 
-/** What the launcher left in the plan: a failed step, the task's first process, its wait status once the tree is gone. */
+/** What the launcher left in the plan: a failed step, the task's first process or its keeper, the task's wait status once
+ * the tree is gone. */
 export type LaunchReport = {
   failed: { step: number; errno: number } | null;
   pid: number | null;
@@ -29,9 +35,9 @@ export type LaunchReport = {
 const magic = 0x314b4150;
 const headerBytes = 48;
 const stepBytes = 64;
-const kinds = { syscall: 0, pointers: 1, expect: 2, fork: 3 } as const;
+const kinds = { syscall: 0, pointers: 1, expect: 2, fork: 3, store: 4, keep: 5 } as const;
 /** Results that nobody asked for go to the last slot. */
-const slotUnused = 15;
+const slotUnused = 255;
 
 /** Bytes of the head of a plan, which is all that `parseReport` needs. */
 export const reportBytes = headerBytes;
@@ -41,7 +47,7 @@ export function startDraft(): PlanDraft {
 }
 
 /** Appends bytes to the blob on an 8-byte boundary and returns the argument that points to them. */
-function addBytes(draft: PlanDraft, bytes: Uint8Array): { blob: number } {
+export function addBytes(draft: PlanDraft, bytes: Uint8Array): { blob: number } {
   const offset = draft.blobBytes;
   const padded = (bytes.length + 7) & ~7;
   const chunk = padded === bytes.length ? bytes : new Uint8Array(padded);
@@ -88,7 +94,7 @@ export function parseReport(head: Uint8Array): LaunchReport {
   return {
     failed: word(16) === 0 ? null : { step: word(20), errno: word(24) },
     pid: word(28) === 0 ? null : word(28),
-    status: word(32) === 0 ? null : word(36),
+    status: word(32) === 0 ? null : word(40) === 0 ? word(36) : word(44),
   };
 }
 
@@ -108,7 +114,7 @@ function writeStep(plan: Buffer, offset: number, { step, arch }: { step: Step; a
   }
   plan.writeUInt32LE(kinds[step.kind], offset);
   plan.writeUInt32LE(flags >>> 0, offset + 4);
-  if (step.kind === "syscall") writeWord(plan, offset + 8, syscallNumbers[step.call][arch]);
+  if (step.kind === "syscall") writeWord(plan, offset + 8, syscallNumber(step.call, arch) ?? -1);
 }
 
 function argumentsOf(step: Step): readonly Argument[] {
@@ -120,7 +126,11 @@ function argumentsOf(step: Step): readonly Argument[] {
     case "expect":
       return [step.actual, step.expected];
     case "fork":
-      return [step.flags, step.proc];
+      return [step.flags, step.proc, step.closes];
+    case "store":
+      return [step.at, step.value];
+    case "keep":
+      return [step.flags, step.keeper, step.signals, step.ready];
   }
 }
 

@@ -8,9 +8,31 @@ import type { LaunchSpec } from "../../../src/plugins/sandbox/index.ts";
 type Word = { value: bigint; of: "number" | "blob" | "slot" };
 type Decoded = { kind: string; number: bigint; args: Word[]; result: number; mayFail: boolean };
 
-const kinds = ["syscall", "pointers", "expect", "fork"];
-const x64 = { prctl: 157, getppid: 110, fcntl: 72, close_range: 436, openat: 257, setsid: 112, chdir: 80, getpid: 39, execve: 59 };
-const arm64 = { prctl: 167, getppid: 173, fcntl: 25, close_range: 436, openat: 56, setsid: 157, chdir: 49, getpid: 172, execve: 221 };
+const kinds = ["syscall", "pointers", "expect", "fork", "store", "keep"];
+const x64 = {
+  prctl: 157,
+  getppid: 110,
+  fcntl: 72,
+  close_range: 436,
+  openat: 257,
+  setsid: 112,
+  chdir: 80,
+  getpid: 39,
+  execve: 59,
+  rt_sigprocmask: 14,
+};
+const arm64 = {
+  prctl: 167,
+  getppid: 173,
+  fcntl: 25,
+  close_range: 436,
+  openat: 56,
+  setsid: 157,
+  chdir: 49,
+  getpid: 172,
+  execve: 221,
+  rt_sigprocmask: 135,
+};
 
 const spec: LaunchSpec = {
   arch: "x64",
@@ -39,7 +61,7 @@ function decodeStep(record: Buffer): Decoded {
     return { of, value: record.readBigInt64LE(16 + index * 8) };
   });
   const kind = kinds[record.readUInt32LE(0)] ?? "unknown";
-  return { kind, number: record.readBigUInt64LE(8), args, result: (flags >> 24) & 15, mayFail: ((flags >> 16) & 1) === 1 };
+  return { kind, number: record.readBigUInt64LE(8), args, result: flags >>> 24, mayFail: ((flags >> 16) & 1) === 1 };
 }
 
 function textAt(blob: Buffer, word: Word | undefined): string {
@@ -65,7 +87,7 @@ function render(step: Decoded, blob: Buffer, numbers: Record<string, number>): s
     word.of === "blob" ? JSON.stringify(textAt(blob, word)) : word.of === "slot" ? `slot ${word.value}` : String(word.value),
   );
   while (args.at(-1) === "0") args.pop();
-  const result = step.result === 15 ? "" : ` -> ${step.result}`;
+  const result = step.result === 255 ? "" : ` -> ${step.result}`;
   return `${name}(${args.join(", ")})${result}${step.mayFail ? " or not" : ""}`;
 }
 
@@ -88,11 +110,12 @@ describe("compilePlan", () => {
       'prctl(15, "task-keeper") or not',
       'chdir("/")',
       "getpid() -> 0",
-      "fork(17, slot 2)",
+      "fork(17, slot 2, 15)",
       "prctl(1, 9)",
       "getppid() -> 1",
       "expect(slot 1, slot 0)",
       "setsid()",
+      'rt_sigprocmask(2, "", 0, 8)',
       'chdir("/work")',
     ]);
   });
@@ -142,5 +165,85 @@ describe("compilePlan", () => {
   test("an empty environment is an empty list", () => {
     const { steps, blob } = decode(compilePlan({ ...spec, env: {} }).bytes);
     expect(blob.readBigUInt64LE(Number(steps.at(-1)?.args[2]?.value))).toBe(0n);
+  });
+});
+
+describe("compilePlan of a confined task", () => {
+  const facts = {
+    landlock: 7,
+    notify: true,
+    namespaces: "plain",
+    mounts: true,
+    ownProc: true,
+    switchUser: true,
+    countApart: true,
+    uid: 0,
+    gid: 0,
+  } as const;
+  const folder = (path: string) => ({ path, isFolder: true });
+  const view = {
+    programs: [folder("/usr")],
+    settings: [],
+    devices: [],
+    read: [folder("/closed/read")],
+    write: [folder("/work")],
+    closed: ["/closed"],
+  };
+  const limits = { memoryBytes: 1 << 29, cpuSeconds: 1, processes: 2, openFiles: 3, fileBytes: 4 };
+  const confinement = { mode: "enforce", user: { uid: 5, gid: 6 }, read: [], write: [], connect: [80], listen: [], run: true, limits } as const;
+  const stepsOf = (more: object = {}, known: object = {}) =>
+    compilePlan({ ...spec, confined: { confinement: { ...confinement, ...more }, facts: { ...facts, ...known }, view } }).steps;
+  const names = (steps: ReturnType<typeof stepsOf>) => steps.map((step) => (step.kind === "syscall" ? step.call : step.kind));
+
+  test("gives up rights before it is confined, and is confined before the program", () => {
+    const order = names(stepsOf());
+    const last = (name: string) => order.lastIndexOf(name as (typeof order)[number]);
+    const wanted = [
+      "fork",
+      "move_mount",
+      "landlock_create_ruleset",
+      "keep",
+      "setresuid",
+      "unshare",
+      "capset",
+      "landlock_restrict_self",
+      "chdir",
+      "seccomp",
+      "execve",
+    ];
+    const places = wanted.map(last);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(places).not.toContain(-1);
+    expect(last("execve")).toBe(order.length - 1);
+  });
+
+  test("only cleared layers may fail, never one that confines", () => {
+    const failing = stepsOf().flatMap((step) => (step.kind === "syscall" && step.mayFail === true ? [step.call] : []));
+    expect([...new Set(failing)].toSorted()).toEqual(["prctl", "setsid"]);
+  });
+
+  test("leaves out what the kernel has not, and everything but the filter while observing", () => {
+    const poor = names(stepsOf({ user: null }, { namespaces: null, mounts: false, ownProc: false }));
+    for (const name of ["mount", "open_tree", "move_mount", "unshare", "setresuid"] as const) expect(poor).not.toContain(name);
+    const seeing = names(stepsOf({ mode: "observe", user: null }));
+    for (const name of ["mount", "landlock_restrict_self", "capset"] as const) expect(seeing).not.toContain(name);
+    expect(seeing).toContain("seccomp");
+  });
+
+  test("refuses ports that the kernel cannot confine", () => {
+    expect(() => stepsOf({}, { landlock: 3 })).toThrow(expect.objectContaining({ code: "SANDBOX_UNAVAILABLE" }));
+    expect(() => stepsOf({ connect: [] }, { landlock: 3 })).not.toThrow();
+  });
+
+  test("refuses more paths than can be held", () => {
+    const write = Array.from({ length: 130 }, (_, index) => folder(`/w${index}`));
+    const confined = { confinement, facts, view: { ...view, write } };
+    expect(() => compilePlan({ ...spec, confined })).toThrow(expect.objectContaining({ code: "SANDBOX_UNAVAILABLE" }));
+    expect(() => compilePlan({ ...spec, confined: { confinement, facts, view: { ...view, write: write.slice(0, 100) } } })).not.toThrow();
+  });
+
+  test("follows granted paths through no link", () => {
+    const opened = stepsOf().flatMap((step) => (step.kind === "syscall" && step.for === "/work" ? [step.call] : []));
+    expect(opened.filter((call) => call.startsWith("open")).toSorted()).toEqual(["open_tree", "openat2", "openat2"]);
   });
 });

@@ -1,0 +1,14 @@
+export { ContainerRuntime } from "./container-runtime.ts";
+export type { ContainerRuntimeOptions, ContainerSettings } from "./container-runtime.ts";
+export type {
+  ContainerExit,
+  ContainerHandle,
+  ContainerLimits,
+  ContainerMount,
+  ContainerOwner,
+  ContainerRunner,
+  ContainerSpec,
+  EngineState,
+  PullPolicy,
+  ResolvedImage,
+} from "./ports.ts";

@@ -1,0 +1,171 @@
+// Finds out what this machine can enforce: asks the kernel for its Landlock version, then tries a whole sandboxed start,
+// up to the program, and gives up what fails, part by part. Once per process.
+
+import { closeSync, readSync } from "node:fs";
+import type { Confinement, SandboxState } from "./confinement.ts";
+import { viewDisk } from "./disk-view.ts";
+import { landlockStrict } from "./kernel-facts.ts";
+import type { KernelFacts } from "./kernel-facts.ts";
+import { openLauncher } from "./launcher.ts";
+import { openMemoryFile, openPipe, rawSyscall } from "./libc.ts";
+import { parseReport, reportBytes } from "./plan-format.ts";
+import type { Step } from "./plan-format.ts";
+import { compilePlan } from "./plan.ts";
+import { syscallNumber } from "./syscalls.ts";
+
+export type Probe = { state: SandboxState; facts: KernelFacts };
+
+/** Users that nobody else has; a container may not have the first. */
+const trialUsers = [1_900_000_000, 60_000] as const;
+const landlockVersionFlag = 1;
+/** More parts than can fail one after the other. */
+const trialsMax = 10;
+
+type Missing = { layer: string; why: string };
+type Trial = { facts: KernelFacts; user: number | null; hasFilter: boolean; missing: Missing[] };
+
+let probed: Probe | null = null;
+const broken = new Map<string, string>();
+
+/** What holds here; the facts are for `compilePlan`.
+ * @throws SANDBOX_UNAVAILABLE where not even the launcher can run. */
+export function probeSandbox(): Probe {
+  probed ??= probe();
+  return probed;
+}
+
+/** Takes a layer away that an attack got through. */
+export function distrustLayer(layer: string, why: string): void {
+  broken.set(layer, why);
+  probed = null;
+}
+
+function probe(): Probe {
+  const trial = startTrial();
+  for (let count = 0; count < trialsMax && trial.facts.landlock > 0 && trial.hasFilter; count++) {
+    const failure = tryStart(trial);
+    if (failure === null) break;
+    giveUp(trial, failure);
+  }
+  for (const [layer, why] of broken) distrust(trial, { layer, why });
+  return { facts: trial.facts, state: describeState(trial) };
+}
+
+function startTrial(): Trial {
+  const { arch } = openLauncher();
+  const version = rawSyscall(syscallNumber("landlock_create_ruleset", arch) ?? -1, [0, 0, landlockVersionFlag]);
+  const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+  const isRoot = uid === 0;
+  const facts: KernelFacts = {
+    landlock: Math.max(0, version),
+    notify: true,
+    namespaces: isRoot ? "plain" : "user",
+    mounts: true,
+    ownProc: true,
+    switchUser: isRoot,
+    countApart: isRoot,
+    uid,
+    gid,
+  };
+  const missing = version > 0 ? [] : [{ layer: "landlock", why: "the kernel has no Landlock (since Linux 5.13), or it is switched off" }];
+  return { facts, user: isRoot ? trialUsers[0] : null, hasFilter: true, missing };
+}
+
+type Failure = { step: Step | null; errno: number };
+
+/** Runs the launcher to the end of a plan without a program. */
+function tryStart({ facts, user }: Trial): Failure | null {
+  const { path, arch } = openLauncher();
+  const confinement: Confinement = {
+    mode: "enforce",
+    user: user === null ? null : { uid: user, gid: user },
+    read: [],
+    write: ["/tmp"],
+    connect: [],
+    listen: [],
+    run: true,
+    limits: { memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null, fileBytes: null },
+  };
+  const confined = { confinement, facts, view: viewDisk(confinement, []) };
+  const plan = compilePlan({ arch, program: null, argv: [], env: {}, cwd: "/", enginePid: process.pid, confined });
+  const planFile = openMemoryFile("task-plan", plan.bytes);
+  const notices = openPipe();
+  try {
+    Bun.spawnSync([path], { argv0: "task-keeper", env: {}, stdio: ["ignore", "ignore", "ignore", "ignore", planFile, notices.write] });
+    const head = new Uint8Array(reportBytes);
+    readSync(planFile, head, 0, reportBytes, 0);
+    const { failed, status } = parseReport(head);
+    if (failed !== null) return { step: plan.steps[failed.step] ?? null, errno: failed.errno };
+    return status === 0 ? null : { step: null, errno: 0 };
+  } finally {
+    for (const descriptor of [planFile, notices.read, notices.write]) closeSync(descriptor);
+  }
+}
+
+/** Takes away the part that failed, so that the next try can do without it. */
+function giveUp(trial: Trial, { step, errno }: Failure): void {
+  const { facts } = trial;
+  const call = step?.kind === "syscall" ? step.call : (step?.kind ?? "start");
+  const purpose = step?.kind === "syscall" ? step.for : undefined;
+  const why = `${call} failed with errno ${errno}`;
+  if (call === "fork" || purpose === "namespaces") {
+    facts.namespaces = facts.namespaces === "plain" ? "user" : null;
+    if (facts.namespaces === "user") dropUsers(trial, "a user namespace of root's has no other user");
+    else distrust(trial, { layer: "namespaces", why });
+  } else if (purpose === "countApart" || call === "unshare") facts.countApart = false;
+  else if (call === "setresuid" || call === "setresgid" || call === "setgroups") {
+    if (trial.user === trialUsers[0]) trial.user = trialUsers[1];
+    else dropUsers(trial, why);
+  } else if (call === "mount" && facts.ownProc) facts.ownProc = false;
+  else if (["mount", "mount_setattr", "open_tree", "move_mount"].includes(call)) distrust(trial, { layer: "mounts", why });
+  else if (call === "seccomp" && facts.notify) distrust(trial, { layer: "loopback", why });
+  else if (call.startsWith("landlock")) distrust(trial, { layer: "landlock", why });
+  else distrust(trial, { layer: "seccomp", why });
+}
+
+function dropUsers(trial: Trial, why: string): void {
+  if (trial.facts.switchUser) trial.missing.push({ layer: "uid", why });
+  trial.user = null;
+  trial.facts.switchUser = false;
+  trial.facts.countApart = false;
+}
+
+/** Takes a layer and what rests on it out of the facts. */
+function distrust(trial: Trial, { layer, why }: Missing): void {
+  const { facts } = trial;
+  if (trial.missing.some((gap) => gap.layer === layer)) return;
+  trial.missing.push({ layer, why });
+  if (layer === "namespaces") facts.namespaces = null;
+  if (layer === "namespaces" || layer === "mounts") {
+    facts.mounts = false;
+    facts.ownProc = false;
+    // Nobody else could reach folders that are the engine's alone.
+    dropUsers(trial, "without the mounts layer another user cannot reach the engine's folders");
+    if (layer === "namespaces") distrust(trial, { layer: "mounts", why });
+  }
+  if (layer === "uid") dropUsers(trial, why);
+  if (layer === "loopback") facts.notify = false;
+  if (layer === "landlock") facts.landlock = 0;
+  if (layer === "seccomp") trial.hasFilter = false;
+}
+
+function describeState({ facts, hasFilter, missing }: Trial): SandboxState {
+  const isReduced = facts.landlock > 0 && hasFilter && !broken.has("limits") && !broken.has("privileges");
+  const isStrict = isReduced && facts.landlock >= landlockStrict && facts.notify;
+  if (facts.landlock > 0 && facts.landlock < landlockStrict) {
+    missing.push({ layer: "landlock", why: `the kernel's Landlock is version ${facts.landlock}, all parts need ${landlockStrict} (Linux 6.12)` });
+  }
+  const holds: Record<string, boolean> = {
+    limits: !broken.has("limits"),
+    privileges: !broken.has("privileges"),
+    landlock: facts.landlock > 0,
+    seccomp: hasFilter,
+    loopback: facts.notify && hasFilter,
+    namespaces: facts.namespaces !== null,
+    mounts: facts.mounts,
+    uid: facts.switchUser,
+  };
+  if (facts.uid !== 0) missing.push({ layer: "uid", why: "only a server that runs as root can give tasks users of their own" });
+  const layers = isReduced ? Object.keys(holds).filter((layer) => holds[layer]) : [];
+  return { level: isStrict ? "strict" : isReduced ? "reduced" : "none", layers, missing, canOwnUser: facts.switchUser };
+}
