@@ -109,6 +109,11 @@ export type Projections = {
       revoked_at: number | null;
     };
   };
+  /** What a plugin was approved for; `workflow` is empty where it was approved for all. */
+  plugin_approvals: {
+    key: { workflow: string; plugin: string };
+    row: { workflow: string; plugin: string; version: string; sha256: string; permissions: string; approved_at: number; by: string };
+  };
 };
 
 /** Tables that are not folded: control and secret matter, kept out of the events. */
@@ -152,12 +157,22 @@ export const keyColumns: { [T in TableName]: readonly string[] } = {
   task_runs: ["execution_id", "task", "item_index"],
   attempts: ["execution_id", "task", "item_index", "attempt"],
   api_keys: ["key_id"],
+  plugin_approvals: ["workflow", "plugin"],
   key_hashes: ["sha256"],
   idempotency: ["scope", "key"],
   commands: ["command_id"],
 };
 
-export const projectionNames: readonly ProjectionName[] = ["sessions", "workflows", "revisions", "executions", "task_runs", "attempts", "api_keys"];
+export const projectionNames: readonly ProjectionName[] = [
+  "sessions",
+  "workflows",
+  "revisions",
+  "executions",
+  "task_runs",
+  "attempts",
+  "api_keys",
+  "plugin_approvals",
+];
 
 /** Who a trace is about, given with its first event. */
 export type TraceSubject = { subject: Subject; subjectId: string };

@@ -1,3 +1,4 @@
 export * from "./changes.ts";
 export * from "./ports.ts";
+export { inspectSqlite, type StoreInspection } from "./sqlite/inspect.ts";
 export { openSqliteStore, type SqliteOptions } from "./sqlite/open.ts";

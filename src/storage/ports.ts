@@ -20,6 +20,13 @@ export type LogLine = {
 export type StoredLog = LogLine & { id: number };
 
 export type Blob = { sha256: string; bytes: Uint8Array; contentType: string };
+/** A blob that `importBlob` took in; the commit that names it first gives it its row. */
+export type BlobFile = { sha256: string; size: number; contentType: string };
+/** A blob to be read in pieces; whole from `bytes` where it is a row, else from the file at `path`. */
+export type OpenedBlob = { size: number; contentType: string; pieces(): AsyncIterable<Uint8Array> } & (
+  | { bytes: Uint8Array; path: null }
+  | { bytes: null; path: string }
+);
 
 /** Ownership of a resource: only the holder of the newest version may write for it. */
 export type Claim = { resource: string; owner: string; version: number; expiresAt: number };
@@ -42,6 +49,8 @@ export type CommitRequest = {
   release?: ClaimFence;
   logs?: readonly LogLine[];
   blobs?: readonly Blob[];
+  /** Taken in before; one that is not there any more refuses the request (STORE_UNAVAILABLE). */
+  blobFiles?: readonly BlobFile[];
 };
 export type CommittedEvent = { seq: number; sequence: number; body: string; hash: string; draft: EventDraft };
 export type CommitOutcome = { ok: true; events: CommittedEvent[]; claim: Claim | null; logIds: number[] } | { ok: false; error: CodedError };
@@ -168,6 +177,13 @@ export interface BlobStore {
   findBlob(sha256: string): Promise<{ bytes: Uint8Array; contentType: string } | null>;
   /** Durable before a commit names it; for blobs that are too large for a row. */
   writeBlobFile(blob: Blob): Promise<void>;
+  /**
+   * Copies a plain file into the store, piece by piece, and says what it is; nothing is followed. It stays for an hour at least, until
+   * a commit names it (`blobFiles`). @throws FILE_NOT_FOUND for what is no plain file, TOO_LARGE, PAYLOAD_DIGEST_MISMATCH
+   */
+  importBlob(file: { path: string; bytesMax: number; sha256?: string }): Promise<{ sha256: string; size: number }>;
+  /** For reading without loading it whole: a large one is a file. */
+  openBlob(sha256: string): Promise<OpenedBlob | null>;
   /** Removes old blob files that no event names. */
   sweepBlobs(now: number): Promise<number>;
 }
@@ -177,6 +193,13 @@ export interface KeyStore {
   findKey(keyId: string): Promise<RowOf<"api_keys"> | null>;
   /** Newest first, revoked ones left out. */
   listKeys(selection: { before?: { createdAt: number; keyId: string }; limit: number }): Promise<RowOf<"api_keys">[]>;
+}
+
+export interface PluginStore {
+  /** The newest approval of a plugin that counts for a workflow: its own, or the one for all. */
+  findPluginApproval(workflow: string, plugin: string): Promise<RowOf<"plugin_approvals"> | null>;
+  /** All approvals of a plugin, by workflow. */
+  listPluginApprovals(plugin: string): Promise<RowOf<"plugin_approvals">[]>;
 }
 
 export interface SessionStore {
@@ -206,6 +229,7 @@ export interface Store
     LogStore,
     BlobStore,
     KeyStore,
+    PluginStore,
     SessionStore,
     ClaimStore,
     IdempotencyStore {

@@ -3,6 +3,7 @@ import { assert, limits } from "../base/index.ts";
 import type { EventDraft } from "../model/index.ts";
 import type {
   Blob,
+  BlobFile,
   Claim,
   ClaimFence,
   CommitOutcome,
@@ -30,6 +31,8 @@ export type LedgerCommit = {
   release?: ClaimFence;
   logs?: readonly LogLine[];
   blobs?: readonly Blob[];
+  /** Blobs that the store took in before and that these events name. */
+  blobFiles?: readonly BlobFile[];
 };
 export type LedgerReceipt = { events: CommittedEvent[]; claim: Claim | null; logIds: number[] };
 
@@ -156,5 +159,6 @@ function prepare(wish: LedgerCommit): CommitRequest {
   if (wish.acquire !== undefined) request.acquire = wish.acquire;
   if (wish.release !== undefined) request.release = wish.release;
   if (wish.logs !== undefined) request.logs = wish.logs;
+  if (wish.blobFiles !== undefined) request.blobFiles = wish.blobFiles;
   return request;
 }

@@ -1,9 +1,10 @@
 // Proof that the ledger is what was written: the chain of each trace, the order of all, the guards, and the folded tables.
-import { type CodedError, fail, isObject, type JsonObject, sha256Hex, toIso } from "../base/index.ts";
+import { type CodedError, fail, isObject, type JsonObject, sha256Hex, startSha256, toIso } from "../base/index.ts";
 import { type EventDraft, firstPrevHash, type TraceEvent } from "../model/index.ts";
 import {
   type KeyOf,
   keyColumns,
+  type OpenedBlob,
   type ProjectionName,
   projectionNames,
   type RowChange,
@@ -17,6 +18,8 @@ import { catalogue } from "./catalogue/index.ts";
 export type VerifyRequest = {
   /** One trace, or all. */
   traceId: string | null;
+  /** Only so many of the newest events, which must follow those before them. */
+  newest?: number;
   /** Fold everything again into a fresh store and compare the tables, and the digest of every blob that an event names. */
   state: boolean;
 };
@@ -54,10 +57,10 @@ export async function verifyStore(store: Store, request: VerifyRequest, openFres
   try {
     // Others go on writing meanwhile: what is compared must be of one moment.
     view = await store.snapshot();
-    const tally = await checkChain(view, request.traceId);
+    const tally = await checkChain(view, request);
     report.events = tally.events;
     report.traces = tally.heads.size;
-    await checkHeads(view, tally, request.traceId);
+    await checkHeads(view, tally, request);
     if (request.state) await checkState(view, openFresh, report);
     if (missing.length > 0) throw new Broken(`guards against changing events are missing or changed: ${missing.join(", ")}`);
   } catch (cause) {
@@ -77,15 +80,16 @@ export function brokenChain(problem: VerifyProblem): CodedError {
   return fail("TRACE_CHAIN_BROKEN", `Verification failed${where}: ${problem.message}`, { details: { ...problem } });
 }
 
-async function checkChain(store: Store, traceId: string | null): Promise<Tally> {
-  const tally: Tally = { events: 0, heads: new Map(), lastSeq: 0 };
+async function checkChain(store: Store, { traceId, newest }: VerifyRequest): Promise<Tally> {
+  const start = newest === undefined ? 0 : Math.max(0, (await store.lastSeq()) - newest);
+  const tally: Tally = { events: 0, heads: new Map(), lastSeq: start };
   const selection = traceId === null ? {} : { traceId };
   for (;;) {
     const page = await store.listEvents({ ...selection, afterSeq: tally.lastSeq, limit: pageSize });
     for (const event of page) {
       if (traceId === null && event.seq !== tally.lastSeq + 1)
         throw new Broken(`events ${tally.lastSeq + 1} to ${event.seq - 1} are missing before it`, placeOf(event));
-      const before = tally.heads.get(event.traceId) ?? noLink;
+      const before = tally.heads.get(event.traceId) ?? (start === 0 ? noLink : await findLinkBefore(store, event));
       checkEvent(event, before);
       await checkBytes(store, event);
       const subject = before === noLink ? subjectOf(event) : before.subject;
@@ -95,6 +99,14 @@ async function checkChain(store: Store, traceId: string | null): Promise<Tally> 
     }
     if (page.length < pageSize) return tally;
   }
+}
+
+/** Of an event whose trace began before the ones that are checked. */
+async function findLinkBefore(store: Store, { traceId, sequence }: StoredEvent): Promise<Link> {
+  const [before] = sequence === 0 ? [] : await store.listEvents({ traceId, afterSequence: sequence - 2, limit: 1 });
+  const head = await store.findTrace(traceId);
+  if (before === undefined || head === null) return noLink;
+  return { sequence: before.sequence, hash: before.hash, time: before.time, subject: `${head.subject} ${head.subjectId}` };
 }
 
 /** Who a trace is about follows from its first event. */
@@ -144,7 +156,7 @@ async function checkBytes(store: Store, event: StoredEvent): Promise<void> {
 }
 
 /** Each trace's head must name its last event, also of traces that have lost all of theirs. */
-async function checkHeads(store: Store, tally: Tally, traceId: string | null): Promise<void> {
+async function checkHeads(store: Store, tally: Tally, { traceId, newest }: VerifyRequest): Promise<void> {
   if (traceId !== null) {
     const head = await store.findTrace(traceId);
     if (head !== null) checkHead(head, tally);
@@ -152,6 +164,13 @@ async function checkHeads(store: Store, tally: Tally, traceId: string | null): P
   }
   const last = await store.lastSeq();
   if (last !== tally.lastSeq) throw new Broken(`events ${tally.lastSeq + 1} to ${last} are missing at the end`, { seq: tally.lastSeq + 1 });
+  if (newest !== undefined) {
+    for (const id of tally.heads.keys()) {
+      const head = await store.findTrace(id);
+      if (head !== null) checkHead(head, tally);
+    }
+    return;
+  }
   let before = Number.MAX_SAFE_INTEGER;
   for (;;) {
     const page = await store.listTraces({ beforeOrdinal: before, limit: pageSize });
@@ -219,12 +238,20 @@ async function checkBlobs(store: Store, event: StoredEvent, seen: Set<string>): 
   for (const artifact of (JSON.parse(event.body) as TraceEvent).artifacts ?? []) {
     if (!artifact.uri.startsWith("artifact:") || seen.has(artifact.sha256)) continue;
     seen.add(artifact.sha256);
-    const blob = await store.findBlob(artifact.sha256);
+    const blob = await store.openBlob(artifact.sha256);
     if (blob === null) throw new Broken(`its blob "${artifact.sha256}" is missing`, placeOf(event));
-    if (sha256Hex(blob.bytes) !== artifact.sha256) throw new Broken(`its blob "${artifact.sha256}" has other bytes`, placeOf(event));
+    if ((await digestOf(blob)) !== artifact.sha256) throw new Broken(`its blob "${artifact.sha256}" has other bytes`, placeOf(event));
     count += 1;
   }
   return count;
+}
+
+/** Files are read piece by piece: they may be larger than memory. */
+async function digestOf(blob: OpenedBlob): Promise<string> {
+  if (blob.path === null) return sha256Hex(blob.bytes);
+  const sha256 = startSha256();
+  for await (const piece of blob.pieces()) sha256.update(piece);
+  return sha256.hex();
 }
 
 async function compareTable<T extends ProjectionName>(store: Store, fresh: Store, table: T): Promise<void> {

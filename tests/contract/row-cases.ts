@@ -54,6 +54,7 @@ export function rowCases(open: OpenStore): void {
   workflowCases(open);
   executionCases(open);
   keyCases(open);
+  approvalCases(open);
 }
 
 function changeCases(open: OpenStore): void {
@@ -269,6 +270,35 @@ function keyCases(open: OpenStore): void {
       expect(await codeOf(store.apply([{ table: "idempotency", op: "insert", row }]))).toBe("ALREADY_EXISTS");
       await store.sweepIdempotency(startedAt + 10);
       expect(await codeOf(store.apply([{ table: "idempotency", op: "insert", row }]))).toBe("ok");
+    });
+  });
+}
+
+function approvalCases(open: OpenStore): void {
+  describe("plugin approvals", () => {
+    test("the newest one counts, a workflow's own or the one for all", async () => {
+      const store = await open();
+      const approval = (workflow: string, at: number): RowOf<"plugin_approvals"> => ({
+        workflow,
+        plugin: "acme/report",
+        version: "1.0.0",
+        sha256: "0".repeat(64),
+        permissions: "{}",
+        approved_at: startedAt + at,
+        by: "user:alice",
+      });
+      const put = (row: RowOf<"plugin_approvals">) => store.apply([{ table: "plugin_approvals", op: "put", key: row, row }]);
+      expect(await store.findPluginApproval("a", "acme/report")).toBeNull();
+      await put(approval("a", 1));
+      await put(approval("b", 3));
+      await put(approval("", 2));
+      expect(await store.findPluginApproval("a", "acme/report")).toEqual(approval("", 2));
+      expect(await store.findPluginApproval("b", "acme/report")).toEqual(approval("b", 3));
+      expect(await store.findPluginApproval("c", "acme/report")).toEqual(approval("", 2));
+      await put(approval("a", 2));
+      expect(await store.findPluginApproval("a", "acme/report")).toEqual(approval("a", 2));
+      expect(await store.findPluginApproval("a", "acme/other")).toBeNull();
+      expect((await store.listPluginApprovals("acme/report")).map(({ workflow }) => workflow)).toEqual(["", "a", "b"]);
     });
   });
 }

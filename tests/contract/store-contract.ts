@@ -1,6 +1,7 @@
 // The contract of a store, written against the port alone: every implementation runs this same suite.
 import { afterEach, describe } from "bun:test";
 import type { Store } from "../../src/storage/index.ts";
+import { blobCases } from "./blob-cases.ts";
 import { claimCases } from "./claim-cases.ts";
 import { commitCases } from "./commit-cases.ts";
 import { eventCases } from "./event-cases.ts";
@@ -27,6 +28,7 @@ export function describeStore(name: string, open: OpenStore, again?: (first: Sto
     claimCases(openKept);
     eventCases(openKept);
     logCases(openKept);
+    blobCases(openKept);
     rowCases(openKept);
     if (again !== undefined) sharedCases(openKept, (first) => kept(again(first)));
   });

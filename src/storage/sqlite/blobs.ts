@@ -1,8 +1,21 @@
 // Content-addressed blobs: rows up to a bound, above it files beside the database, written and synced before they are named.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
-import { limits } from "../../base/index.ts";
-import type { Blob } from "../ports.ts";
+import { fail, limits } from "../../base/index.ts";
+import type { Blob, BlobFile, OpenedBlob } from "../ports.ts";
 import type { Connection } from "./database.ts";
 
 /** The folder of the files; null for a store in memory, which keeps every blob as a row. */
@@ -24,11 +37,41 @@ export function findBlob(db: Connection, folder: BlobPlace, sha256: string): { b
   return path !== null && existsSync(path) ? { bytes: new Uint8Array(readFileSync(path)), contentType: row.content_type } : null;
 }
 
-function fileOf(folder: string, sha256: string): string {
+/** Inside the caller's transaction: the row of a file that was taken in before. @throws STORE_UNAVAILABLE when it is gone */
+export function nameBlobFile(db: Connection, folder: BlobPlace, { sha256, size, contentType }: BlobFile): void {
+  if (isNamed(db, sha256)) return;
+  if (folder === null || !existsSync(fileOf(folder, sha256))) throw fail("STORE_UNAVAILABLE", `Cannot name blob "${sha256}": its file is not there`);
+  db.run(insertBlob, sha256, contentType, size, null);
+}
+
+/** As findBlob, but a file is not read. */
+export function openBlob(db: Connection, folder: BlobPlace, sha256: string): OpenedBlob | null {
+  type Row = { content_type: string; size: number; bytes: Uint8Array | null };
+  const row = db.get<Row>("select content_type, size, bytes from blobs where sha256 = ?", sha256);
+  if (row === null) return null;
+  const { size, content_type: contentType, bytes } = row;
+  if (bytes !== null) return { size, contentType, bytes, path: null, pieces: () => onePiece(bytes) };
+  const path = folder === null ? null : fileOf(folder, sha256);
+  if (path === null || !existsSync(path)) return null;
+  return { size, contentType, bytes: null, path, pieces: () => filePieces(path) };
+}
+
+const pieceBytes = 256 * 1024;
+
+/** Opens the file when the first piece is asked for: who never asks leaves nothing open. */
+async function* filePieces(path: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { highWaterMark: pieceBytes });
+}
+
+async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+export function fileOf(folder: string, sha256: string): string {
   return join(folder, sha256.slice(0, 2), sha256);
 }
 
-function isNamed(db: Connection, sha256: string): boolean {
+export function isNamed(db: Connection, sha256: string): boolean {
   return db.get("select 1 from blobs where sha256 = ?", sha256) !== null;
 }
 
@@ -55,7 +98,7 @@ export function writeBlobFile(db: Connection, folder: BlobPlace, blob: Blob): vo
 }
 
 /** A new name is on the disk only when its folder is. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   const handle = openSync(folder, "r");
   try {
     fsyncSync(handle);

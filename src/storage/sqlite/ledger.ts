@@ -3,7 +3,7 @@
 import { type CodedError, fail, fromHex, isCoded, toHex } from "../../base/index.ts";
 import { type EventDraft, firstPrevHash, sealEvent, severities } from "../../model/index.ts";
 import type { Claim, CommitOutcome, CommitRequest, CommittedEvent } from "../ports.ts";
-import { type BlobPlace, putBlobRow } from "./blobs.ts";
+import { type BlobPlace, nameBlobFile, putBlobRow } from "./blobs.ts";
 import { fenceHolds, releaseClaim, takeClaim } from "./claims.ts";
 import { type Connection, isConstraint, storeError } from "./database.ts";
 import { insertLogs } from "./logs.ts";
@@ -123,6 +123,7 @@ function write(writer: Writer, request: CommitRequest): CommitOutcome {
     if ((findHead(writer, traceId)?.events ?? 0) !== sequence)
       throw fail("CLAIM_LOST", `Cannot write to trace "${traceId}": another writer was first`);
   for (const blob of request.blobs ?? []) putBlobRow(db, writer.blobs, blob);
+  for (const file of request.blobFiles ?? []) nameBlobFile(db, writer.blobs, file);
   const touched: Head[] = [];
   const events = request.events.map((draft) => append(writer, { request, draft, touched }));
   for (const head of touched) {

@@ -2,12 +2,16 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { fail, sha256Hex } from "../../base/index.ts";
 import { Connection } from "./database.ts";
+import pluginApprovals from "./migrations/0002_plugin_approvals.sql" with { type: "text" };
 import foundation from "./migrations/0001_foundation.sql" with { type: "text" };
 
 export type Migration = { id: number; name: string; sql: string };
 
 /** In order, never changed once released: the digest of each is recorded in the stores that ran it. */
-export const migrations: readonly Migration[] = [{ id: 1, name: "foundation", sql: foundation }];
+export const migrations: readonly Migration[] = [
+  { id: 1, name: "foundation", sql: foundation },
+  { id: 2, name: "plugin_approvals", sql: pluginApprovals },
+];
 
 const ledger = `create table if not exists migrations (
   id integer primary key, name text not null, sha256 text not null, applied_at integer not null

@@ -4,11 +4,12 @@ import { dirname, join } from "node:path";
 import { assert, isCoded } from "../../base/index.ts";
 import type { RowOf } from "../changes.ts";
 import type { Store } from "../ports.ts";
-import { type BlobPlace, findBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
+import { type BlobPlace, findBlob, openBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
 import { extendClaims, findClaims, releaseClaims } from "./claims.ts";
 import { Connection, storeError } from "./database.ts";
 import { countEvents, findEvent, findEventBytes, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./events.ts";
 import { commitRequests, newWriter } from "./ledger.ts";
+import { importBlob } from "./import-blob.ts";
 import { insertLogs, selectLogs } from "./logs.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { countByState, dumpTable, selectExecutions, selectOfTasks, selectUnfinished, selectWorkflows } from "./reads.ts";
@@ -59,6 +60,8 @@ function bind(db: Connection, blobFolder: BlobPlace): Store {
     listLogs: later((selection) => selectLogs(db, selection)),
     findBlob: later((sha256) => findBlob(db, blobFolder, sha256)),
     writeBlobFile: later((blob) => writeBlobFile(db, blobFolder, blob)),
+    importBlob: (file) => importBlob(db, blobFolder, file),
+    openBlob: later((sha256) => openBlob(db, blobFolder, sha256)),
     sweepBlobs: later((now) => sweepBlobs(db, blobFolder, now)),
     extendClaims: later((fences, expiresAt) => extendClaims(db, fences, expiresAt)),
     findClaims: later((resources) => findClaims(db, resources)),
@@ -152,6 +155,16 @@ function bindReads(db: Connection) {
         selection.before?.keyId ?? "",
         selection.limit,
       ),
+    ),
+    findPluginApproval: later((workflow: string, plugin: string) =>
+      db.get<RowOf<"plugin_approvals">>(
+        "select * from plugin_approvals where workflow in (?, '') and plugin = ? order by approved_at desc, workflow desc limit 1",
+        workflow,
+        plugin,
+      ),
+    ),
+    listPluginApprovals: later((plugin: string) =>
+      db.all<RowOf<"plugin_approvals">>("select * from plugin_approvals where plugin = ? order by workflow", plugin),
     ),
     findSession: later((id: string) => db.get<RowOf<"sessions">>("select * from sessions where session_id = ?", id)),
     listOpenSessions: later(() => db.all<RowOf<"sessions">>("select * from sessions where ended_at is null order by started_at")),

@@ -177,6 +177,19 @@ create table migrations (
   id integer primary key, name text not null, sha256 text not null, applied_at integer not null
 ) strict;
 
+create table plugin_approvals (
+  workflow text not null,
+  plugin text not null,
+  version text not null,
+  sha256 text not null,
+  permissions text not null,
+  approved_at integer not null,
+  "by" text not null,
+  primary key (workflow, plugin)
+) strict;
+
+create index plugin_approvals_by_plugin on plugin_approvals (plugin, workflow);
+
 create table revisions (
   workflow text not null,
   revision integer not null check (revision >= 1),

@@ -6,6 +6,14 @@ import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, NullableT
 
 const TriggerPayload = Type.Object({ type: Text, id: NullableText, scheduled_at: NullableTime, by: NullableText });
 
+const Entries = Type.Array(Text);
+const AllowPayload = Type.Object({
+  network: Entries,
+  filesystem: Type.Object({ read: Entries, write: Entries }),
+  env: Entries,
+  all: Type.Boolean(),
+});
+
 const move = (event: EventDraft, state: ExecutionState, set: Record<string, string | number | null>): RowChange[] => [
   { table: "executions", op: "update", key: { execution_id: event.traceId }, set: { state, ...set } },
 ];
@@ -25,6 +33,8 @@ export const executionEvents = [
       labels: Type.Optional(Type.Record(Type.String(), Type.String())),
       /** Overrides the workflow's own. */
       timeout_ms: Type.Optional(Type.Integer({ minimum: 1 })),
+      /** Granted for this run beside the workflow's block. */
+      allow: Type.Optional(AllowPayload),
     },
     project: (payload, event) => [
       {

@@ -75,7 +75,7 @@ export const taskEvents = [
   }),
   defineEvent({
     type: "trace.task.succeeded",
-    means: "The attempt's result, before anything that depends on it starts.",
+    means: "The attempt's result, before anything that depends on it starts; the files it left are the event's artifacts.",
     payload: { ...place, output: AnyJson, ...ended },
     project: (payload, event) => [
       putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output) }),

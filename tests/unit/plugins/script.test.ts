@@ -3,8 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseOutputFile, parseResultFrame } from "../../../src/plugins/script-output.ts";
-import { placeBelow, readBack, Workspaces } from "../../../src/plugins/workspace.ts";
+import { parseOutputFile, parseResultFrame } from "../../../src/plugins/invoke/script-output.ts";
+import { placeBelow } from "../../../src/plugins/invoke/open-below.ts";
+import { readBack } from "../../../src/plugins/invoke/read-back.ts";
+import { Workspaces } from "../../../src/plugins/invoke/workspace.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 

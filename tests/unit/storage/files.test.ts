@@ -67,6 +67,24 @@ describe("files", () => {
     expect(existsSync(file)).toBe(true);
   });
 
+  test("what was taken in and never named goes with an old sweep only; copies that were cut off go too", async () => {
+    const at = path();
+    const store = open(at);
+    const source = join(dirname(at), "source");
+    writeFileSync(source, "taken in");
+    const { sha256 } = await store.importBlob({ path: source, bytesMax: 100 });
+    const file = join(dirname(at), "blobs", sha256.slice(0, 2), sha256);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const parts = join(dirname(at), "blobs", "part");
+    expect(readdirSync(parts)).toEqual([]);
+    const part = join(parts, "half");
+    writeFileSync(part, "half");
+    const now = statSync(part).mtimeMs;
+    expect(await store.sweepBlobs(now + hourMs - 1000)).toBe(0);
+    expect(await store.sweepBlobs(now + hourMs + 1000)).toBe(2);
+    expect([existsSync(file), existsSync(part), await store.openBlob(sha256)]).toEqual([false, false, null]);
+  });
+
   test("a store in memory leaves nothing", async () => {
     const store = open(":memory:");
     const blob = largeBlob(5);

@@ -58,7 +58,17 @@ const applied = (more: JsonObject) =>
     ...more,
   });
 const error = { code: "PLUGIN_EXIT", kind: "failed", message: "It exited with 1", details: { exit: 1 } };
+const denial = { kind: "network", target: "db.example.com:5432", rule: "network", grant: 'network: ["db.example.com:5432"]' };
 const ended = { duration_ms: 12, log_sha256: hash("b"), log_lines: 3 };
+
+const plugin = (name: string, workflow: string | null) => ({
+  plugin: `acme/${name}`,
+  version: "1.2.0",
+  sha256: hash("7"),
+  permissions: { network: ["*.example.com:443"], run: true },
+  workflow,
+  by: "user:alice",
+});
 
 const around: Step[] = [
   step(session, "session.started", { session_id: session, principal, scopes: ["admin"], ttl_seconds: null, expires_at: null }),
@@ -91,6 +101,12 @@ const around: Step[] = [
   inSystem("workflow.disabled", { workflow: "hello" }),
   inSystem("workflow.enabled", { workflow: "hello" }),
   inSystem("workflow.deleted", { workflow: "old" }),
+  inSystem("plugin.installed", plugin("report", null)),
+  inSystem("plugin.approved", plugin("report", "hello")),
+  inSystem("plugin.approved", { ...plugin("report", "hello"), version: "1.3.0", permissions: {} }),
+  inSystem("plugin.approved", plugin("report", null)),
+  inSystem("plugin.approved", plugin("gone", "hello")),
+  inSystem("plugin.removed", { ...plugin("gone", null), approvals: ["hello", ""] }),
 ];
 
 const runs: Step[] = [
@@ -100,6 +116,7 @@ const runs: Step[] = [
   started(1, "a"),
   ofTask(1, "succeeded", "a", { output: { n: 1 } }),
   started(1, "b", { plugin_sha256: hash("e"), image_digest: "sha256:abc" }),
+  ofExecution(1, "permission.denied", { task: "b", item_index: null, attempt: 1, ...denial }, { severity: "warn" }),
   ofTask(1, "succeeded", "b", { output: null, ...ended }),
   started(1, "each", { item_index: 0 }),
   ofTask(1, "failed", "each", { item_index: 0, error, will_retry: true, next_attempt_at: inTime(5000), reason: "TASK_FAILED", ...ended }),
@@ -115,6 +132,7 @@ const runs: Step[] = [
     parent: { execution_id: execution(1), task: "a" },
     labels: { team: "x" },
     timeout_ms: 1000,
+    allow: { network: ["db.example.com:5432"], filesystem: { read: [], write: [] }, env: [], all: false },
   }),
   ofExecution(2, "execution.started"),
   started(2, "w"),
