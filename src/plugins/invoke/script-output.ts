@@ -1,5 +1,5 @@
 // What a `run:` task says about itself: the file $WORKFLOW_OUTPUT, and the result frame of any task.
-import { type ErrorBody, fail, isObject, type Json, type JsonObject, kindOf } from "../base/index.ts";
+import { type ErrorBody, fail, isObject, type Json, type JsonObject, kindOf } from "../../base/index.ts";
 
 /** What the engine itself says of a script; its lines add further members beside these. */
 const ownMembers = new Set(["exitCode", "stdout"]);
@@ -43,9 +43,10 @@ function badLine(line: number, why: string) {
   return fail("PLUGIN_OUTPUT_INVALID", `Cannot read $WORKFLOW_OUTPUT, line ${line}: ${why}`, { details: { line } });
 }
 
-export type ResultFrame = { output: Json } | { error: ErrorBody; retryable: boolean };
+/** `artifacts`: paths that the task wants to keep. */
+export type ResultFrame = { output: Json; artifacts?: string[] } | { error: ErrorBody; retryable: boolean };
 
-/** The one JSON line of a result: `{output}` or `{error: {code, message, details?, retryable?}}`. @throws PLUGIN_OUTPUT_INVALID */
+/** The one JSON line of a result: `{output, artifacts?}` or `{error: {code, message, details?, retryable?}}`. @throws PLUGIN_OUTPUT_INVALID */
 export function parseResultFrame(text: string): ResultFrame {
   let value: unknown;
   try {
@@ -55,10 +56,20 @@ export function parseResultFrame(text: string): ResultFrame {
   }
   if (!isObject(value)) throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's result: it is not an object");
   const { error } = value;
-  if (error === undefined) return { output: (value["output"] ?? {}) as Json };
+  if (error === undefined) return outputFrame(value);
   if (!isObject(error) || typeof error["code"] !== "string" || typeof error["message"] !== "string")
     throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's error: it needs code and message");
   const body: ErrorBody = { code: error["code"], kind: kindOf(error["code"]), message: error["message"] };
   if (isObject(error["details"])) body.details = error["details"];
+  if (typeof error["hint"] === "string") body.hint = error["hint"];
   return { error: body, retryable: error["retryable"] !== false };
+}
+
+function outputFrame(value: Record<string, unknown>): ResultFrame {
+  const output = (value["output"] ?? {}) as Json;
+  const { artifacts } = value;
+  if (artifacts === undefined) return { output };
+  if (!Array.isArray(artifacts) || artifacts.some((path) => typeof path !== "string" || path.includes("\0")))
+    throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's artifacts: they are no list of paths");
+  return { output, artifacts: artifacts as string[] };
 }

@@ -1,0 +1,6 @@
+// The file that `build.ts` packs; a path for `type: "file"`.
+
+declare module "*/runtime.pack" {
+  const path: string;
+  export default path;
+}

@@ -1,0 +1,1 @@
+export { RuntimeFolder } from "./runtime-folder.ts";
