@@ -1,0 +1,28 @@
+// The files that go into an archive, in a fixed order, named relative to one folder.
+import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
+import { join, relative } from "node:path";
+import { fail } from "../../base/index.ts";
+import { resolvePath } from "../shared/paths.ts";
+
+export type Member = { name: string; path: string; type: "file" | "folder" | "link"; status: Stats; link: string | null };
+
+const membersMax = 100_000;
+
+/** Every member of the named files and folders. @throws TASK_INPUT_INVALID for one outside `base`, TOO_LARGE */
+export function walkMembers(paths: readonly string[], base: string): Member[] {
+  const root = resolvePath(base);
+  const members = new Map<string, Member>();
+  const visit = (path: string): void => {
+    const name = relative(root, path);
+    if (name.startsWith(".."))
+      throw fail("TASK_INPUT_INVALID", `Cannot pack "${path}": it lies outside of "${base}"`, { hint: "Name another base." });
+    const status = lstatSync(path);
+    const type = status.isSymbolicLink() ? "link" : status.isDirectory() ? "folder" : "file";
+    if (type === "file" && !status.isFile()) throw fail("TASK_INPUT_INVALID", `Cannot pack "${path}": it is neither file, folder nor link`);
+    if (name !== "") members.set(name, { name, path, type, status, link: type === "link" ? readlinkSync(path) : null });
+    if (members.size > membersMax) throw fail("TOO_LARGE", `Cannot pack: more than ${membersMax} files`);
+    if (type === "folder") for (const inner of readdirSync(path).toSorted()) visit(join(path, inner));
+  };
+  for (const path of paths) visit(resolvePath(path));
+  return [...members.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
