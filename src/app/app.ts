@@ -1,7 +1,7 @@
 // What the composition root hands out: one opened store with everything wired to it.
 import type { JsonObject } from "../base/index.ts";
 import type { LoadedConfig } from "../config/index.ts";
-import type { Caller, Execution } from "../model/index.ts";
+import type { Caller, Execution, Permissions, RunGrants } from "../model/index.ts";
 import type { Facade } from "./facade.ts";
 import type { VerifyReport, VerifyRequest } from "../trace/index.ts";
 
@@ -38,6 +38,10 @@ export type OneShotRequest = {
   inputs: JsonObject;
   timeoutMs: number | null;
   keepWorkspace: boolean;
+  /** Granted for this run beside the workflow's block (`--allow-*`), null for nothing. */
+  allow: RunGrants | null;
+  /** Enforces nothing and watches everything (`--learn`). */
+  learn: boolean;
   onProgress: (progress: Progress) => void;
   /** Lines for stderr that are no progress: warnings, notes. */
   onNote: (text: string) => void;
@@ -49,7 +53,23 @@ export type OneShot = {
   done: Promise<Execution>;
   cancel(): Promise<void>;
   kill(): void;
+  /** With `learn`, once it has ended: the least block of permissions that it needs, as YAML. */
+  learned: (() => string) | null;
 };
+
+export type PluginChange = { plugin: string; version: string; sha256: string; folder: string; permissions: Permissions };
+
+export interface PluginAdmin {
+  /**
+   * Copies a plugin's tree into the store's folder; `replaced` is the version that was there. @throws FILE_NOT_FOUND,
+   * MANIFEST_INVALID, ALREADY_EXISTS for an older version without `force`
+   */
+  install(request: { path: string; force: boolean }): Promise<PluginChange & { replaced: string | null; unchanged: boolean }>;
+  /** Approves what the installed version asks for, for one workflow or for all. @throws PLUGIN_NOT_FOUND, MANIFEST_INVALID, WORKFLOW_NOT_FOUND */
+  approve(request: { id: string; workflow: string | null }): Promise<PluginChange & { workflow: string | null }>;
+  /** @throws PLUGIN_NOT_FOUND also for one outside the store's folder, PLUGIN_IN_USE without `force` */
+  remove(request: { id: string; force: boolean }): Promise<{ plugin: string; workflows: string[] }>;
+}
 
 export interface App {
   readonly loaded: LoadedConfig;
@@ -66,6 +86,8 @@ export interface App {
   /** The admin key of the first start, written to `<data>/admin.key` when there is none yet. */
   ensureAdminKey(): Promise<void>;
   runOneShot(request: OneShotRequest): Promise<OneShot>;
+  /** What only the machine's own user does with plugins: there is no route for it. */
+  readonly plugins: PluginAdmin;
   verify(request: VerifyRequest): Promise<VerifyReport>;
   /** Stops taking work, lets tasks finish up to `drainMs`, stops them, closes. */
   close(options?: { drainMs?: number }): Promise<void>;

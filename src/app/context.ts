@@ -3,8 +3,10 @@ import type { Clock, Ids, JsonObject } from "../base/index.ts";
 import type { LoadedConfig } from "../config/index.ts";
 import type { Engine, Timers } from "../engine/index.ts";
 import { actorOf, type Artifact, type Caller, type EventDraft, type Severity } from "../model/index.ts";
+import type { PluginRegistry } from "../plugins/index.ts";
 import type { Store, TraceSubject } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
+import type { SandboxReport } from "./sandbox-report.ts";
 import type { ServiceSession } from "./session.ts";
 
 export type AppContext = {
@@ -19,7 +21,9 @@ export type AppContext = {
   /** The store's one system trace. */
   systemTraceId: string;
   startedAt: number;
-  sandbox: { level: "strict" | "reduced" | "off"; layers: string[] };
+  registry: PluginRegistry;
+  /** Asks the kernel at its first call. */
+  sandbox: () => SandboxReport;
   isReady: () => boolean;
 };
 

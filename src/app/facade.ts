@@ -3,6 +3,7 @@
 import type { JsonObject } from "../base/index.ts";
 import type {
   Applied,
+  ArtifactList,
   CreatedKey,
   Execution,
   ExecutionList,
@@ -10,6 +11,8 @@ import type {
   KeyList,
   LogItem,
   LogPage,
+  Plugin,
+  PluginList,
   Principal,
   RevisionDetail,
   RevisionList,
@@ -74,6 +77,10 @@ export type LogQuery = Page & {
   order?: "asc" | "desc";
   offset?: number;
 };
+export type ArtifactQuery = Page & { executionId: string; taskId?: string };
+export type ArtifactRequest = { executionId: string; name: string; taskId?: string };
+/** `sha256` is that of the whole; who reads compares. */
+export type OpenedArtifact = { name: string; sha256: string; size: number | null; contentType: string; pieces(): AsyncIterable<Uint8Array> };
 export type LogStreamQuery = Omit<LogQuery, "limit" | "cursor" | "order" | "offset"> & { sinceId?: number };
 
 export type EventFilter = { severity?: string; eventType?: string };
@@ -115,8 +122,18 @@ export interface Facade {
   listLogs(query: LogQuery): Promise<LogPage>;
   /** Ends when the execution is terminal and everything was given, or the signal aborts. */
   streamLogs(query: LogStreamQuery, signal: AbortSignal): AsyncIterable<LogItem>;
+  /** Oldest first. @throws EXECUTION_NOT_FOUND */
+  listArtifacts(query: ArtifactQuery): Promise<ArtifactList>;
+  /** The newest of that name. @throws EXECUTION_NOT_FOUND, ARTIFACT_NOT_FOUND */
+  openArtifact(request: ArtifactRequest): Promise<OpenedArtifact>;
   /** `already`: it was cancelled before. @throws EXECUTION_NOT_FOUND, EXECUTION_STATE */
   cancelExecution(id: string): Promise<{ already: boolean; started: Started }>;
+
+  /** Built-in and installed ones, broken ones with their diagnostics. */
+  listPlugins(page: Page): Promise<PluginList>;
+  /** `id`: namespace/name. @throws PLUGIN_NOT_FOUND */
+  getPlugin(id: string): Promise<Plugin>;
+  reloadPlugins(): Promise<PluginList>;
 
   listTraces(query: Page & { subject?: string }): Promise<TraceList>;
   /** @throws TRACE_NOT_FOUND, BAD_REQUEST */

@@ -1,34 +1,43 @@
 // `workflow run`: stores a file's text as a revision where needed, starts it in this process, and tells what happens.
+import { homedir } from "node:os";
 import { fail, type Json, type JsonObject } from "../base/index.ts";
 import { type Caller, type EventDraft, type Execution, principalText, type WorkflowDefinition } from "../model/index.ts";
+import { environment } from "../config/index.ts";
+import { LearnLog, leastPermissions, renderLearned } from "../plugins/index.ts";
 import type { LogLine, RowOf } from "../storage/index.ts";
 import { requireInputs } from "../workflow/index.ts";
 import type { OneShot, OneShotRequest, Progress } from "./app.ts";
 import type { AppContext } from "./context.ts";
+import type { Observer } from "./task-invoker.ts";
 import {
   appliedPayload,
   checkSource,
   commitApplied,
+  commitApprovals,
   getExecution,
+  missingApprovals,
   requireWorkflow,
   retryRaces,
   storeRevision,
   submitRevision,
 } from "./verbs/index.ts";
 
-export async function runOneShot(
-  context: AppContext,
-  caller: Caller,
-  request: OneShotRequest,
-  keep: (executionId: string) => void,
-): Promise<OneShot> {
+export type OneShotHooks = {
+  /** Keeps the execution's workspace. */
+  keep: (executionId: string) => void;
+  /** Enforces nothing on the execution's tasks, and tells what they do. */
+  observe: (executionId: string, observer: Observer) => void;
+};
+
+export async function runOneShot(context: AppContext, caller: Caller, request: OneShotRequest, hooks: OneShotHooks): Promise<OneShot> {
   const target = "source" in request.from ? await storeFile(context, caller, request) : await findStored(context, request.from.workflow);
-  const { plan } = await context.engine.plans.load(target.workflow, target.revision);
+  const { plan, row } = await context.engine.plans.load(target.workflow, target.revision);
   const given = requireInputs(plan.definition, { texts: request.inputTexts, values: request.inputs }, "run");
-  if (context.sandbox.level === "off")
-    request.onNote("isolation is not enforced yet: tasks run with an empty environment, but as your own user and with your files and network");
+  if (!request.learn && context.loaded.config.plugins.sandbox === "off")
+    request.onNote("plugins.sandbox is off: tasks are not confined, and run as your own user with your files and network");
   const executionId = context.ids.next();
-  if (request.keepWorkspace) keep(executionId);
+  if (request.keepWorkspace) hooks.keep(executionId);
+  const learned = request.learn ? watch(context, { executionId, definition: plan.definition, folder: row.folder, observe: hooks.observe }) : null;
   const off = context.ledger.listen((news) => {
     // The lines of a commit were written before the result that it may hold.
     for (const line of news.logs) if (line.executionId === executionId) request.onProgress(toLogProgress(line));
@@ -41,6 +50,7 @@ export async function runOneShot(
       labels: {},
       executionId,
       timeoutMs: request.timeoutMs,
+      allow: request.allow,
       sideChanges: [],
       trigger: { type: "manual", id: null, scheduled_at: null, by: principalText(caller.principal) },
     });
@@ -56,14 +66,27 @@ export async function runOneShot(
     done: done as Promise<Execution>,
     cancel: async () => void (await context.engine.cancel(executionId, caller).catch(() => undefined)),
     kill: () => context.engine.runner(executionId)?.killAll(),
+    learned,
   };
+}
+
+type Watched = { executionId: string; definition: WorkflowDefinition; folder: string | null; observe: OneShotHooks["observe"] };
+
+/** What is to be asked at the end: the least permissions with which it would have run the same. */
+function watch(context: AppContext, { executionId, definition, folder, observe }: Watched): () => string {
+  const log = new LearnLog();
+  const since = context.clock.now();
+  observe(executionId, (attempt) => log.watch(attempt));
+  const { dataDir } = context.loaded;
+  const facts = { definition, folder, dataDir, since, program: process.execPath, environment: environment(), home: homedir() };
+  return () => renderLearned(leastPermissions(log, facts));
 }
 
 /** Keeps the text as a revision: current and unarmed when the id is new, beside the current one when it is another text. */
 async function storeFile(context: AppContext, caller: Caller, request: OneShotRequest): Promise<{ workflow: string; revision: number }> {
   if (!("source" in request.from)) throw fail("INTERNAL", "Cannot store a file: the request names a workflow");
   const text = request.from;
-  const { definition, warnings } = checkSource(text, null);
+  const { definition, warnings } = checkSource(context, text, null);
   // What cannot run yet refuses the start by itself, and triggers are of no matter to a run.
   for (const warning of warnings.filter((found) => found.code !== "NOT_AVAILABLE_YET"))
     request.onNote(`${warning.file}:${warning.line}:${warning.column}: ${warning.code}: ${warning.message}`);
@@ -77,11 +100,12 @@ async function storeText(context: AppContext, caller: Caller, text: { definition
   const { definition, source, folder } = text;
   const row = await context.store.findWorkflow(definition.id);
   const stored = await storeRevision(context, { id: definition.id, source, folder });
+  const approvals = await missingApprovals(context, caller, definition);
   if (stored.isNew || row === null) {
     const enabled = row === null ? definition.enabled : row.enabled === 1;
     const state = { ...stored, folder, enabled, current: row === null, armed: false, isNewWorkflow: row === null };
-    await commitApplied(context, caller, { payload: appliedPayload(definition, state), stored, source });
-  }
+    await commitApplied(context, caller, { payload: appliedPayload(definition, state), stored, source, approvals });
+  } else await commitApprovals(context, approvals);
   return { row, stored };
 }
 

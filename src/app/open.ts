@@ -2,11 +2,11 @@
 import { lstatSync, mkdirSync, openSync, closeSync, writeSync, fsyncSync } from "node:fs";
 import { join } from "node:path";
 import { keyDigest } from "../access/index.ts";
-import { version } from "../base/index.ts";
+import { toErrorBody, version } from "../base/index.ts";
 import { ensureDataDir, environment } from "../config/index.ts";
 import { Engine, type TaskInvoker } from "../engine/index.ts";
-import { type Caller, findCoreAction, type Principal, scopes } from "../model/index.ts";
-import { Workspaces } from "../plugins/index.ts";
+import { type Caller, type Principal, scopes, type TaskDefinition } from "../model/index.ts";
+import { type PluginRegistry, selfTest, Workspaces } from "../plugins/index.ts";
 import { openSqliteStore, type Store } from "../storage/index.ts";
 import { Ledger, verifyStore } from "../trace/index.ts";
 import type { App, AppOptions } from "./app.ts";
@@ -14,9 +14,13 @@ import { Authenticator } from "./authenticator.ts";
 import { type AppContext, systemEvent, systemOpens } from "./context.ts";
 import { bindFacade } from "./local-facade.ts";
 import { runOneShot } from "./one-shot.ts";
-import { createInvoker } from "./script-invoker.ts";
+import { createActionRunner } from "./action-runner.ts";
+import { createPluginAdmin } from "./plugin-admin.ts";
+import { createRegistry } from "./registry.ts";
+import { reportSandbox } from "./sandbox-report.ts";
 import { ServiceSession } from "./session.ts";
 import { osUserName, processOwner, systemClock, systemIds, systemOwners, systemTimers } from "./system.ts";
+import { AppInvoker } from "./task-invoker.ts";
 import { createKey } from "./verbs/index.ts";
 
 /** @throws STORE_UNAVAILABLE, SCHEMA_TOO_NEW, CONFIG_INVALID */
@@ -41,8 +45,12 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const sessionPrincipal: Principal = mode === "server" ? { type: "service", id: "server" } : principal;
   const session = new ServiceSession({ store, ledger, clock: systemClock, ids: systemIds, owner, owners: systemOwners, principal: sessionPrincipal });
   const workspaces = new Workspaces(join(loaded.dataDir, "work"));
-  const invoker = createInvoker(loaded, workspaces);
-  const engine = createEngine({ options, store, ledger, invoker, owner });
+  const registry = createRegistry(loaded);
+  const systemTraceId = await store.systemTraceId();
+  const runner = createActionRunner({ loaded, store, owner, storeId: systemTraceId, onTrouble });
+  const actionsOf = async (executionId: string) => (await loadDefinition(engine, store, executionId)).map((task) => task.action);
+  const invoker = new AppInvoker({ loaded, store, registry, workspaces, containers: runner.containers, actionsOf, run: (call) => runner.run(call) });
+  const engine: Engine = createEngine({ options, store, ledger, invoker, owner, registry });
   const context: AppContext = {
     loaded,
     store,
@@ -52,9 +60,10 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     ids: systemIds,
     timers: systemTimers,
     session,
-    systemTraceId: await store.systemTraceId(),
+    systemTraceId,
     startedAt: systemClock.now(),
-    sandbox: invoker.sandbox,
+    registry,
+    sandbox: () => reportSandbox(loaded.config.plugins.sandbox),
     isReady: () => isReady,
   };
   const local: Caller = { principal, scopes: new Set(scopes), sessionId: session.id, keyId: null };
@@ -62,6 +71,9 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const service: Caller = { ...local, principal: sessionPrincipal };
   if (mode === "server") await startServer(context, service, workspaces);
   if (mode !== "command") await engine.start({ takesAll: mode === "server" });
+  const tested = mode === "server" ? testSandbox(context, service) : Promise.resolve();
+  // Where no container engine answers there is nothing to remove.
+  if (mode === "server") void runner.containers.removeLeftovers((one) => !systemOwners.isDead(one.owner)).catch(() => 0);
   isReady = true;
   return {
     loaded,
@@ -73,11 +85,15 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     authenticate: (key) => authenticator.authenticate(key),
     isKeyLive: (keyId) => authenticator.isLive(keyId),
     ensureAdminKey: () => ensureAdminKey(context, local),
-    runOneShot: (request) => runOneShot(context, local, request, (id) => workspaces.keep(id)),
+    runOneShot: (request) =>
+      runOneShot(context, local, request, { keep: (id) => workspaces.keep(id), observe: (id, observer) => invoker.observe(id, observer) }),
+    plugins: createPluginAdmin(context, local),
     verify: (request) => verifyStore(store, request, openFresh),
     close: async (how) => {
       isReady = false;
       await engine.stop(how?.drainMs ?? 0);
+      runner.close();
+      await tested;
       if (mode === "server")
         await ledger.commit({ events: [systemEvent(context, service, { type: "trace.server.stopped", payload: { reason: "stop" } })] });
       await session.end("closed");
@@ -86,9 +102,9 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   };
 }
 
-type EngineParts = { options: AppOptions; store: Store; ledger: Ledger; invoker: TaskInvoker; owner: string };
+type EngineParts = { options: AppOptions; store: Store; ledger: Ledger; invoker: TaskInvoker; owner: string; registry: PluginRegistry };
 
-function createEngine({ options, ...parts }: EngineParts): Engine {
+function createEngine({ options, registry, ...parts }: EngineParts): Engine {
   const { config, runtimeDisabled } = options.loaded;
   return new Engine({
     ...parts,
@@ -99,10 +115,39 @@ function createEngine({ options, ...parts }: EngineParts): Engine {
     owners: systemOwners,
     runs: options.mode !== "server" || !runtimeDisabled,
     limits: { executions: config.execution.maxConcurrentWorkflows, tasks: config.execution.maxConcurrentTasks },
-    isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
+    isIdempotent: (action) => registry.describe(action)?.idempotent ?? false,
     environment: environment(),
-    onTrouble: (text) => process.stderr.write(`${text}\n`),
+    onTrouble,
   });
+}
+
+function onTrouble(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Every task of the revision that an execution runs. */
+async function loadDefinition(engine: Engine, store: Store, executionId: string): Promise<TaskDefinition[]> {
+  const row = await store.findExecution(executionId);
+  if (row === null) return [];
+  const { plan } = await engine.plans.load(row.workflow, row.revision);
+  return [...plan.tasks.values()].map((task) => task.definition);
+}
+
+/** Beside the server's work: what an attack gets through is not relied on from then on, and is said in log and trace. */
+async function testSandbox(context: AppContext, caller: Caller): Promise<void> {
+  const { level } = context.sandbox();
+  if (level === "off" || level === "none") return;
+  try {
+    const failed = (await selfTest()).filter((result) => !result.held);
+    for (const { layer, attack, detail } of failed) {
+      const message = `The sandbox's layer ${layer} does not hold here: the self-test's attack "${attack}" ${detail}`;
+      onTrouble(message);
+      const payload = { code: "SANDBOX_UNAVAILABLE", message };
+      await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.runtime.error", payload })] });
+    }
+  } catch (cause) {
+    onTrouble(`Cannot test the sandbox: ${toErrorBody(cause).message}`);
+  }
 }
 
 function openFresh(): Store {
@@ -112,7 +157,7 @@ function openFresh(): Store {
 async function startServer(context: AppContext, caller: Caller, workspaces: Workspaces): Promise<void> {
   await context.session.endLost();
   context.session.ensure();
-  const stack = { platform: process.platform, arch: process.arch, store: context.store.kind, sandbox: context.sandbox.level };
+  const stack = { platform: process.platform, arch: process.arch, store: context.store.kind, sandbox: context.sandbox().level };
   const payload = { version, system_trace_id: context.systemTraceId, stack };
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.server.started", payload })], opens: systemOpens(context) });
   for (const seed of context.loaded.config.server.apiKeys) {

@@ -16,6 +16,12 @@ export const limits = {
   blobRowBytesMax: 1024 * 1024,
   logLineBytesMax: 64 * 1024,
   logAttemptBytesMax: 64 * 1024 * 1024,
+  /** One file that a task leaves behind. */
+  artifactBytesMax: 1024 * 1024 * 1024,
+  /** Different denials of one attempt that are told; a task that probes a whole disk must not fill the trace. */
+  denialsMax: 100,
+  /** Of a denial's target: as long as a path may be. */
+  denialTargetUnitsMax: 4096,
   /** `stdout` of a `run:` task keeps its last part. */
   stdoutOutputBytesMax: 64 * 1024,
   bodyBytesMax: 1024 * 1024,
@@ -32,6 +38,63 @@ export const limits = {
   pageDefault: 50,
   waitMsMax: 60_000,
   diagnosticsMax: 200,
+  /** Head of one message at the egress proxy; more is no request of a well-meaning client. */
+  networkHeadBytesMax: 64 * 1024,
+  /** From a connection to the end of its request's head. */
+  networkHeadMsMax: 15_000,
+  /** Resolving a name, and connecting to one address. */
+  networkConnectMsMax: 10_000,
+  networkAddressesMax: 8,
+  /** Silence on an open tunnel: long, since database sessions sleep. */
+  networkIdleMsMax: 3_600_000,
+  /** For a client to close its side after the last byte. */
+  networkLingerMsMax: 5_000,
+  /** Connections of one attempt, and of clients without a token yet: each costs two descriptors. */
+  networkPassConnectionsMax: 256,
+  networkStrangersMax: 256,
+  networkForwardersMax: 128,
   /** Longest timeout or delay: a year; beyond it timers are a mistake. */
   durationMsMax: 366 * 86_400_000,
+  /** A plugin.yaml: a manifest is read by people. */
+  manifestBytesMax: 256 * 1024,
+  pluginActionsMax: 200,
+  /** A plugin's tree is hashed whole when it is loaded: a second's work at most. */
+  pluginFilesMax: 10_000,
+  pluginBytesMax: 256 * 1024 * 1024,
+  /** Plugins below one path, so that a list of a wrong folder ends. */
+  pluginsMax: 1000,
+  /** Different things that the tasks of a run under --learn are seen doing: a walk through a large tree stays in memory. */
+  learnedNoticesMax: 200_000,
+  /** One attempt of a task, where no block of permissions says less (plugins.md, Permissions), and the most that one can mean. */
+  attempt: {
+    defaults: {
+      memoryMb: 512,
+      cpuSeconds: null,
+      processes: 64,
+      openFiles: 256,
+      diskMb: 1024,
+      /** Written to stdout and stderr: as much as the log of an attempt keeps. */
+      outputBytes: 64 * 1024 * 1024,
+    },
+    most: {
+      /** 16 TiB: more than any machine that runs this. */
+      memoryMb: 16 * 1024 * 1024,
+      /** A year, as for timeouts. */
+      cpuSeconds: 366 * 86_400,
+      /** Linux' PID_MAX_LIMIT. */
+      processes: 4 * 1024 * 1024,
+      /** Linux' default of fs.nr_open: a higher limit cannot be set. */
+      openFiles: 1024 * 1024,
+      diskMb: 16 * 1024 * 1024,
+      outputBytes: 64 * 1024 * 1024,
+    },
+  },
+  /** Output of a container that nobody has taken yet: beyond it the container waits. */
+  containerOutputBufferBytes: 1024 * 1024,
+  /** `/tmp`, `/dev/shm` and each declared volume of a container; they count as its memory. */
+  containerTmpBytes: 64 * 1024 * 1024,
+  /** One answer of the container engine: an image's or a container's description, or a list of them. */
+  engineAnswerBytesMax: 16 * 1024 * 1024,
+  imagePullMsMax: 30 * 60_000,
+  imagePullLinesMax: 200,
 } as const;

@@ -1,14 +1,44 @@
 // The configuration's shape with its defaults; `load.ts` finds the values and says who set each.
 import { FormatRegistry, type Static, Type } from "@sinclair/typebox";
 import { parseDuration } from "../base/index.ts";
-import { PrincipalSchema, type Role, roles } from "../model/index.ts";
+import { findNetworkProblem, findPathProblem, PrincipalSchema, type Role, roles } from "../model/index.ts";
 
 /** Name of the TypeBox format that durations in the configuration carry. */
 export const durationFormat = "duration-text";
 FormatRegistry.Set(durationFormat, (text) => parseDuration(text) !== null);
 
+const networkFormat = "network-entry";
+FormatRegistry.Set(networkFormat, (text) => findNetworkProblem(text) === null);
+const pathFormat = "path-entry";
+// Many workflows share a server: there is no folder that a relative entry could start from.
+FormatRegistry.Set(pathFormat, (text) => !findPathProblem(text).relative && findPathProblem(text).problem === null);
+
 const strict = { additionalProperties: false } as const;
 const Duration = (fallback: string) => Type.String({ default: fallback, format: durationFormat, description: "A duration such as 30s, 5m, 1h." });
+const Limit = Type.Optional(Type.Integer({ minimum: 1 }));
+const Paths = Type.Optional(
+  Type.Array(
+    Type.String({ format: pathFormat, "x-expects": "an absolute path, or one that starts with $workspace, $workdir, $input, $plugin or $worktree" }),
+  ),
+);
+
+/** The form of a workflow's block. */
+const CeilingSchema = Type.Object(
+  {
+    network: Type.Optional(Type.Array(Type.String({ format: networkFormat, "x-expects": "host:port, *.host:port, host:* or cidr:port" }))),
+    filesystem: Type.Optional(Type.Object({ read: Paths, write: Paths }, strict)),
+    env: Type.Optional(Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }))),
+    run: Type.Optional(Type.Boolean()),
+    listen: Type.Optional(Type.Array(Type.Integer({ minimum: 1, maximum: 65_535 }))),
+    memoryMb: Limit,
+    cpuSeconds: Limit,
+    processes: Limit,
+    openFiles: Limit,
+    diskMb: Limit,
+    outputBytes: Limit,
+  },
+  strict,
+);
 const RoleName = Type.Union((Object.keys(roles) as Role[]).map((role) => Type.Literal(role)));
 
 /** Every key, its type, bounds and default; docs/reference/config.md and `config show` are made from this. */
@@ -68,7 +98,26 @@ export const ConfigSchema = Type.Object(
         paths: Type.Array(Type.String(), { default: [] }),
         sandbox: Type.Union([Type.Literal("enforce"), Type.Literal("off")], { default: "enforce" }),
         runtime: Type.Union([Type.Literal("process"), Type.Literal("docker")], { default: "process" }),
-        docker: Type.Record(Type.String(), Type.Unknown(), { default: {} }),
+        permissions: Type.Union([Type.Null(), CeilingSchema], {
+          default: null,
+          description: [
+            "The most that any task may do, in the form of a workflow's permissions; a kind of entry that it does not name is not bounded.",
+            "Paths are absolute or start with a place.",
+          ].join(" "),
+        }),
+        docker: Type.Object(
+          {
+            socket: Type.Optional(Type.String({ pattern: "^(unix://)?/." })),
+            pull: Type.Optional(Type.Union([Type.Literal("never"), Type.Literal("missing"), Type.Literal("always")])),
+            user: Type.Optional(Type.String({ pattern: "^\\d{1,9}:\\d{1,9}$" })),
+            cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 1024 })),
+          },
+          {
+            ...strict,
+            default: {},
+            description: "socket (else DOCKER_HOST or the usual places), pull (never, missing, always; missing), user (uid:gid), cpus (2).",
+          },
+        ),
       },
       strict,
     ),
@@ -125,4 +174,6 @@ export type LoadedConfig = {
   serverUrl: string | null;
   apiKey: string | null;
   runtimeDisabled: boolean;
+  /** Where a container engine may be listening, the preferred place first. */
+  containerSockets: string[];
 };

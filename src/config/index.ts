@@ -1,4 +1,5 @@
 export * from "./config.ts";
+export * from "./container-sockets.ts";
 export * from "./environment.ts";
 export * from "./load.ts";
 export * from "./places.ts";

@@ -5,6 +5,7 @@ import { assert, fail } from "../base/index.ts";
 import type { Diagnostic } from "../model/index.ts";
 import { type Config, ConfigSchema, type ConfigSource, type LoadedConfig } from "./config.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
+import { listContainerSockets } from "./container-sockets.ts";
 import { type Environment, variable } from "./environment.ts";
 import { findConfigFile, resolveDataDir } from "./places.ts";
 import { postgresProblem } from "./postgres.ts";
@@ -55,6 +56,7 @@ export function loadConfig({ flags, env, cwd }: ConfigRequest): LoadedConfig {
     serverUrl: flags.server ?? variable(env, "AUTOKESTRA_SERVER_URL"),
     apiKey: flags.apiKey ?? variable(env, "AUTOKESTRA_API_KEY"),
     runtimeDisabled: env["AUTOKESTRA_DISABLE_RUNTIME"] === "1",
+    containerSockets: listContainerSockets(config.plugins.docker.socket, env),
   };
 }
 

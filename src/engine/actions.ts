@@ -1,7 +1,7 @@
 // The control-flow actions that the engine runs itself: they need no process and no grant.
 import { type ErrorBody, isObject, type Json, type JsonObject, kindOf, limits, parseDuration, parseTime, toIso } from "../base/index.ts";
 import { boundLine } from "../logs/index.ts";
-import { isNeverCopied } from "../workflow/index.ts";
+import { copiedNames } from "../model/index.ts";
 
 export type EngineActionResult =
   | { kind: "done"; output: Json; log?: { level: "DEBUG" | "INFO" | "WARN" | "ERROR"; message: string } }
@@ -66,12 +66,7 @@ function envText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** The named variables of an environment that are set, except those that no task ever gets. */
-export function grantedEnv(environment: Readonly<Record<string, string | undefined>>, names: readonly string[]): Record<string, string> {
-  const out: Record<string, string> = {};
-  for (const name of names) {
-    const value = environment[name];
-    if (value !== undefined && !isNeverCopied(name)) out[name] = value;
-  }
-  return out;
+/** The granted variables of an environment that are set, except those that no task ever gets. */
+export function grantedEnv(environment: Readonly<Record<string, string | undefined>>, granted: readonly string[]): Record<string, string> {
+  return Object.fromEntries(copiedNames(granted, environment).map((name) => [name, environment[name] ?? ""]));
 }

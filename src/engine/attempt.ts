@@ -1,16 +1,20 @@
 // One attempt outside the engine: its process, its log, its timeout. It decides nothing; it reports once, when all is over.
-import { kindOf, toErrorBody } from "../base/index.ts";
+import { type ErrorBody, errorKinds, kindOf, toErrorBody } from "../base/index.ts";
 import { AttemptLog } from "../logs/index.ts";
 import type { LogLine } from "../storage/index.ts";
-import type { DecideContext, TaskStart } from "./decision.ts";
+import type { Denial } from "../model/index.ts";
+import type { EngineContext, TaskStart } from "./decision.ts";
+import { DenialBook, denialMetadata } from "./denials.ts";
 import type { Machine } from "./machine.ts";
 import type { TaskCall, TaskInvocation, TaskInvoker, TaskOutcome, Timers } from "./ports.ts";
 import type { AttemptEnd } from "./results.ts";
 
-export type AttemptDeps = { timers: Timers; invoker: TaskInvoker; context: () => DecideContext };
+export type AttemptDeps = { timers: Timers; invoker: TaskInvoker; context: () => EngineContext };
 export type AttemptEvents = {
   /** Lines to store while the attempt runs; resolves when they are, or will never be. */
   onLogs: (lines: LogLine[]) => Promise<void>;
+  /** Each different one once; its line was given to `onLogs`. Never after `onEnd`. */
+  onDenial: (denial: Denial) => void;
   /** The whole tree is gone; `lines` are those that were not given to `onLogs`. */
   onEnd: (result: TaskOutcome, end: AttemptEnd, lines: LogLine[]) => void;
 };
@@ -24,11 +28,13 @@ export class AttemptRun {
   readonly #start: TaskStart;
   readonly #events: AttemptEvents;
   readonly #log: AttemptLog;
+  readonly #denials = new DenialBook();
   readonly #over = Promise.withResolvers<void>();
   #invocation: TaskInvocation | null = null;
   #timeout: unknown = null;
   #flush: unknown = null;
   #isTimedOut = false;
+  #isOver = false;
 
   constructor(deps: AttemptDeps, machine: Machine, start: TaskStart, events: AttemptEvents) {
     this.#deps = deps;
@@ -48,7 +54,9 @@ export class AttemptRun {
   start(isStopped: boolean): void {
     const now = this.#now();
     if (isStopped) return this.#end(stoppedBefore, now);
-    const { timeoutMs } = this.#start;
+    const { timeoutMs, prepared } = this.#start;
+    for (const denial of prepared.denials) this.#deny(denial);
+    if (prepared.refusal !== null) return this.#end(refused(prepared.refusal), now);
     const deadlineAt = timeoutMs === null ? null : now + timeoutMs;
     try {
       this.#invocation = this.#invoke(deadlineAt);
@@ -81,7 +89,7 @@ export class AttemptRun {
 
   #invoke(deadlineAt: number | null): TaskInvocation {
     const { header, runs } = this.#machine;
-    const { task, attempt, action, inputs, env } = this.#start;
+    const { task, attempt, action, inputs, env, prepared } = this.#start;
     return this.#deps.invoker.invoke({
       executionId: header.executionId,
       workflow: header.workflow,
@@ -95,7 +103,19 @@ export class AttemptRun {
       folder: header.folder,
       deadlineAt,
       onLine: (line) => this.#take(line),
+      prepared,
+      onDenial: (denial) => this.#deny(denial),
     });
+  }
+
+  /** At once: who follows the log or the trace sees it while the task runs. */
+  #deny(denial: Denial): void {
+    const news = this.#isOver ? null : this.#denials.note(denial);
+    if (news === null) return;
+    const metadata = news.denial === null ? null : denialMetadata(news.denial);
+    this.#log.add({ source: "engine", level: "ERROR", message: news.line, metadata, time: this.#now() });
+    void this.#flushNow();
+    if (news.denial !== null) this.#events.onDenial(news.denial);
   }
 
   #take(line: Parameters<TaskCall["onLine"]>[0]): Promise<void> | void {
@@ -112,6 +132,7 @@ export class AttemptRun {
   }
 
   #end(outcome: TaskOutcome, startedAt: number): void {
+    this.#isOver = true;
     if (this.#timeout !== null) this.#deps.timers.clear(this.#timeout);
     if (this.#flush !== null) this.#deps.timers.clear(this.#flush);
     const result = this.#isTimedOut ? timedOut(this.#start.timeoutMs ?? 0) : outcome;
@@ -131,6 +152,10 @@ const stoppedBefore: TaskOutcome = {
   error: { code: "TASK_CANCELLED", kind: "failed", message: "Stopped before it began" },
   retryable: false,
 };
+
+function refused(error: ErrorBody): TaskOutcome {
+  return { ok: false, error, retryable: errorKinds[error.kind].retryable };
+}
 
 /** What the invoker throws is no outcome of the task: no folder could be made, no process started. */
 function notStarted(cause: unknown): TaskOutcome {

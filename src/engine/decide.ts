@@ -1,10 +1,10 @@
 // The pure machine: given an execution's state, which events come next. It starts nothing and writes nothing.
 import { assert, type ErrorBody, type Json, type JsonObject, toIso } from "../base/index.ts";
-import { narrowPermissions } from "../workflow/index.ts";
 import { envTexts, grantedEnv, isEngineAction, runEngineAction } from "./actions.ts";
-import { type DecideContext, type Decision, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
+import { type DecideContext, type Decision, type EngineContext, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
 import { decideEnd } from "./end.ts";
 import { deadlineOf, hasReady, isDone, isEnded, type Machine, type TaskRunMachine } from "./machine.ts";
+import type { TaskAsk, TaskPrepared } from "./ports.ts";
 import { expressionFailure, failureEvent, reasonOf, shapeOutput, storableError } from "./results.ts";
 import { scopeOf } from "./scope.ts";
 
@@ -19,8 +19,8 @@ export function decideNext(machine: Machine, context: DecideContext): Decision {
   if (machine.phase === "end") return resumeOr(machine, context, decideEnd(machine, context));
   const unrun = decideUnrun(machine, context);
   if (unrun !== null) return resumeOr(machine, context, unrun);
-  const due = dueRun(machine, context);
-  if (due !== null) return resumeOr(machine, context, decideDue(machine, context, due));
+  const due = decideDue(machine, context);
+  if (due !== null) return resumeOr(machine, context, due);
   const ready = decideReady(machine, context);
   if (ready !== null) return resumeOr(machine, context, ready);
   return decideWaiting(machine, context);
@@ -60,21 +60,28 @@ function decideUnrun(machine: Machine, context: DecideContext): Decision | null 
   return { ...nothing, events: unrun.map((run) => skipEvent(machine, context, run, "CONDITION_FALSE")) };
 }
 
-/** The first run whose time has come and that can go on now: another attempt needs a slot. */
-function dueRun(machine: Machine, context: DecideContext): TaskRunMachine | null {
+/** The first run, by id, whose time has come and that can go on now: another attempt needs a slot, and to be prepared. */
+function decideDue(machine: Machine, context: DecideContext): Decision | null {
+  for (let run = dueRun(machine, context, ""); run !== null; run = dueRun(machine, context, run.task.definition.id)) {
+    const decision = run.reason === "RETRY_DELAY" ? decideStart(machine, context, run) : decideWaited(machine, context, run);
+    if (decision !== null) return decision;
+  }
+  return null;
+}
+
+function dueRun(machine: Machine, context: DecideContext, after: string): TaskRunMachine | null {
   const now = context.clock.now();
   let first: TaskRunMachine | null = null;
   for (const id of machine.waiting) {
     const run = machine.runs.get(id);
-    if (run === undefined || run.dueAt === null || run.dueAt > now) continue;
+    if (run === undefined || run.dueAt === null || run.dueAt > now || id <= after) continue;
     if (run.reason === "RETRY_DELAY" && context.slots === 0) continue;
     if (first === null || id < first.task.definition.id) first = run;
   }
   return first;
 }
 
-function decideDue(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
-  if (run.reason === "RETRY_DELAY") return decideStart(machine, context, run);
+function decideWaited(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
   if (run.timesOut) return { ...nothing, events: [timedOut(machine, context, run)] };
   return succeed(machine, context, run, { until: run.dueAt === null ? null : toIso(run.dueAt) });
 }
@@ -107,7 +114,9 @@ function decideReady(machine: Machine, context: DecideContext): Decision | null 
       const { error, reason } = verdict;
       return { ...nothing, events: [error === null ? skipEvent(machine, context, run, reason) : failedBefore(machine, context, run, error)] };
     }
-    if (context.slots > 0 || isEngineAction(run.task.definition.action)) return decideStart(machine, context, run);
+    if (context.slots === 0 && !isEngineAction(run.task.definition.action)) continue;
+    const started = decideStart(machine, context, run);
+    if (started !== null) return started;
   }
   return null;
 }
@@ -140,34 +149,58 @@ function failedBefore(machine: Machine, context: DecideContext, run: TaskRunMach
   return failureEvent(machine, context, { run, error, retryable: false, attempt: null });
 }
 
-function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
+/** The next attempt begins; null while what it needs is still being looked up. */
+function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision | null {
   const { definition } = run.task;
-  const permissions = narrowPermissions(machine.plan.definition.permissions, definition.permissions);
+  if (context.preparation.isUnderWay(definition.id)) return null;
   let inputs: JsonObject;
-  let env: Record<string, string>;
+  let ownEnv: Record<string, string>;
   try {
     const scope = scopeOf(machine, run);
     inputs = run.task.inputs.evaluate(scope) as JsonObject;
-    env = { ...grantedEnv(machine.env, permissions.env ?? []), ...envTexts(run.task.env.evaluate(scope)) };
+    ownEnv = envTexts(run.task.env.evaluate(scope));
   } catch (cause) {
     return { ...nothing, events: [failedBefore(machine, context, run, expressionFailure(cause))] };
   }
   const attempt = run.attempt + 1;
   const spanId = context.ids.next();
-  const inEngine = isEngineAction(definition.action);
-  const sandbox = inEngine ? { level: "off", layers: [] } : context.sandbox;
-  const payload: JsonObject = {
-    action: definition.action,
-    runtime: inEngine ? "engine" : definition.runtime,
-    permissions: permissions as JsonObject,
-    sandbox,
-  };
-  const started = taskEvent(machine, run, context, { type: "trace.task.started", payload, attempt, spanId });
-  if (!inEngine) {
-    const start = { task: definition.id, attempt, action: definition.action, inputs, env, timeoutMs: definition.timeoutMs ?? null };
-    return { ...nothing, events: [started], starts: [start] };
+  const { action } = definition;
+  const startedEvent = (payload: JsonObject) =>
+    taskEvent(machine, run, context, { type: "trace.task.started", payload: { action, ...payload }, attempt, spanId });
+  if (isEngineAction(action)) {
+    const started = startedEvent({ runtime: "engine", permissions: {}, sandbox: { level: "off", layers: [] } });
+    return runInEngine(machine, context, { run, attempt, spanId, inputs, started });
   }
-  return runInEngine(machine, context, { run, attempt, spanId, inputs, started });
+  const prepared = context.preparation.ask(askOf(machine, run, inputs));
+  if (prepared === null) return null;
+  const env = { ...grantedEnv(context.environment, prepared.env), ...ownEnv };
+  const start = { task: definition.id, attempt, action, inputs, env, timeoutMs: definition.timeoutMs ?? prepared.timeoutMs, prepared };
+  return { ...nothing, events: [startedEvent(recordOf(prepared))], starts: [start] };
+}
+
+function askOf(machine: Machine, run: TaskRunMachine, inputs: JsonObject): TaskAsk {
+  const { header, plan } = machine;
+  const { id, action, runtime, image = null, permissions } = run.task.definition;
+  const { executionId, workflow, folder, allow } = header;
+  return {
+    executionId,
+    workflow,
+    task: id,
+    action,
+    inputs,
+    folder,
+    runtime,
+    image,
+    permissions: { workflow: plan.definition.permissions, task: permissions, allow },
+  };
+}
+
+function recordOf(prepared: TaskPrepared): JsonObject {
+  const { runtime, pluginSha256, imageDigest, permissions, sandbox } = prepared;
+  const record: JsonObject = { runtime, permissions, sandbox };
+  if (pluginSha256 !== null) record["plugin_sha256"] = pluginSha256;
+  if (imageDigest !== null) record["image_digest"] = imageDigest;
+  return record;
 }
 
 function runInEngine(
@@ -215,7 +248,7 @@ export function isOverdue(machine: Machine, now: number): boolean {
 }
 
 /** After a crash: attempts without a result are lost; what follows is the task's `onLost`. */
-export function decideRecovery(machine: Machine, context: DecideContext, isIdempotent: (action: string) => boolean): Decision {
+export function decideRecovery(machine: Machine, context: EngineContext, isIdempotent: (action: string) => boolean): Decision {
   const id = [...machine.running].toSorted()[0];
   const run = id === undefined ? undefined : machine.runs.get(id);
   if (run === undefined) return nothing;

@@ -1,31 +1,53 @@
 // What deciding returns, and how events of an execution are drafted.
 import type { Clock, Ids, Json, JsonObject } from "../base/index.ts";
-import type { EventDraft } from "../model/index.ts";
-import type { LogLine } from "../storage/index.ts";
+import type { Artifact, EventDraft } from "../model/index.ts";
+import type { BlobFile, LogLine } from "../storage/index.ts";
 import { draftEvent } from "../trace/index.ts";
 import type { Machine, TaskRunMachine } from "./machine.ts";
+import type { TaskAsk, TaskPrepared } from "./ports.ts";
 
 /** What a decision may depend on beside the machine. `now` is one moment for the whole decision. */
-export type DecideContext = {
+export type EngineContext = {
   clock: Clock;
   ids: Ids;
   /** A number from 0 up to 1; drawn delays are recorded in the event. */
   random: () => number;
+  /** Of the server: an attempt gets the variables that its preparation names. */
+  environment: Readonly<Record<string, string | undefined>>;
+};
+/** What the next step may depend on, beyond that of a result. */
+export type DecideContext = EngineContext & {
   /** Processes that may be started now. */
   slots: number;
-  /** How tasks are isolated on this machine, recorded with each attempt. */
-  sandbox: { level: string; layers: string[] };
+  preparation: Preparation;
 };
 
-/** An attempt whose process is to be started once its event is durable. */
-export type TaskStart = { task: string; attempt: number; action: string; inputs: JsonObject; env: Record<string, string>; timeoutMs: number | null };
+/** What is known of attempts outside the engine before they start. */
+export interface Preparation {
+  /** Something is being looked up for this task: asking again is of no use now. */
+  isUnderWay(task: string): boolean;
+  /** Null: something has to be looked up first; the execution is decided again when that is done. */
+  ask(ask: TaskAsk): TaskPrepared | null;
+}
 
-export type Decision = { events: EventDraft[]; starts: TaskStart[]; logs: LogLine[] };
+/** An attempt whose process is to be started once its event is durable. */
+export type TaskStart = {
+  task: string;
+  attempt: number;
+  action: string;
+  inputs: JsonObject;
+  env: Record<string, string>;
+  timeoutMs: number | null;
+  prepared: TaskPrepared;
+};
+
+/** `files`: blobs beside the database that the events name for the first time. */
+export type Decision = { events: EventDraft[]; starts: TaskStart[]; logs: LogLine[]; files?: BlobFile[] };
 
 export const nothing: Decision = { events: [], starts: [], logs: [] };
 
 /** An event of the execution itself, on its root span. */
-export function executionEvent(machine: Machine, context: DecideContext, what: { type: string; payload: JsonObject }): EventDraft {
+export function executionEvent(machine: Machine, context: EngineContext, what: { type: string; payload: JsonObject }): EventDraft {
   const { header } = machine;
   const place = {
     traceId: header.executionId,
@@ -41,8 +63,8 @@ export function executionEvent(machine: Machine, context: DecideContext, what: {
 export function taskEvent(
   machine: Machine,
   run: TaskRunMachine,
-  context: DecideContext,
-  what: { type: string; payload: JsonObject; attempt?: number | null; spanId?: string; severity?: EventDraft["severity"] },
+  context: EngineContext,
+  what: { type: string; payload: JsonObject; attempt?: number | null; spanId?: string; severity?: EventDraft["severity"]; artifacts?: Artifact[] },
 ): EventDraft {
   const { header } = machine;
   const attempt = what.attempt === undefined ? (run.attempt === 0 ? null : run.attempt) : what.attempt;
@@ -55,7 +77,13 @@ export function taskEvent(
     actor: { type: "runtime" as const, id: "engine" },
   };
   const payload = { execution_id: header.executionId, task: run.task.definition.id, item_index: null, attempt, ...what.payload };
-  return draftEvent(context, place, { type: what.type, payload, ...(what.severity === undefined ? {} : { severity: what.severity }) });
+  const { type, severity, artifacts } = what;
+  return draftEvent(context, place, {
+    type,
+    payload,
+    ...(severity === undefined ? {} : { severity }),
+    ...(artifacts === undefined ? {} : { artifacts }),
+  });
 }
 
 export function logLine(

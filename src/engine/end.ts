@@ -1,7 +1,7 @@
 // The end of an execution: which state, with which reason, and the digest that equal runs share. Pure.
 import { canonicalJson, type ErrorBody, type Json, type JsonObject, sha256Hex, toIJson } from "../base/index.ts";
 import type { ReasonCode } from "../model/index.ts";
-import { type DecideContext, type Decision, executionEvent, nothing, taskEvent } from "./decision.ts";
+import { type EngineContext, type Decision, executionEvent, nothing, taskEvent } from "./decision.ts";
 import type { Failure, Machine } from "./machine.ts";
 import { expressionFailure, reasonOf } from "./results.ts";
 import { isTimedOut, scopeOf, stopError } from "./scope.ts";
@@ -9,7 +9,7 @@ import { isTimedOut, scopeOf, stopError } from "./scope.ts";
 type End = { state: "SUCCESS" | "FAILED" | "CANCELLED"; reason: ReasonCode | string; outputs: Json; failure: Failure | null };
 
 /** When all phases are over: skips what never had its turn, then ends the execution. */
-export function decideEnd(machine: Machine, context: DecideContext): Decision {
+export function decideEnd(machine: Machine, context: EngineContext): Decision {
   const left = [...machine.runs.values()].filter((run) => run.state === "PENDING");
   if (left.length > 0) {
     const skipped = { type: "trace.task.skipped", payload: { reason: "CONDITION_FALSE" } };

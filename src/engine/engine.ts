@@ -1,11 +1,11 @@
 // Starts, takes over and stops executions. Each is driven by a runner; the engine owns claims, places and what reaches it
 // from other processes.
 import { type Clock, fail, type Ids, isCoded, type JsonObject, limits, toIJson } from "../base/index.ts";
-import { actorOf, type Caller, type ExecutionState, principalText } from "../model/index.ts";
+import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, type RunGrants } from "../model/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
 import { grantedEnv } from "./actions.ts";
-import type { DecideContext } from "./decision.ts";
+import type { EngineContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
 import { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
 import { Places } from "./places.ts";
@@ -42,6 +42,8 @@ export type SubmitRequest = {
   labels: Record<string, string>;
   executionId: string;
   timeoutMs: number | null;
+  /** Granted for this run beside the workflow's block (`run --allow-*`). */
+  allow?: RunGrants | null;
   caller: Caller;
   sideChanges: readonly RowChange[];
 };
@@ -143,6 +145,7 @@ export class Engine {
       rootSpanId: this.#deps.ids.next(),
       parentSpanId: null,
       folder: row.folder,
+      allow: request.allow ?? null,
     };
   }
 
@@ -158,6 +161,7 @@ export class Engine {
     };
     if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
     if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;
+    if (header.allow !== null) payload["allow"] = header.allow;
     const place = { traceId: header.executionId, spanId: header.rootSpanId, parentSpanId: null, sessionId: header.sessionId, actor: header.actor };
     return draftEvent(this.#deps, place, { type: "trace.execution.created", payload, time: header.createdAt });
   }
@@ -258,7 +262,7 @@ export class Engine {
 
   #addRunner(machine: Machine, claim: ClaimFence | null): Runner {
     const { store, ledger, timers, invoker, onTrouble } = this.#deps;
-    machine.env = grantedEnv(this.#deps.environment, machine.plan.definition.permissions.env ?? []);
+    machine.env = grantedEnv(this.#deps.environment, envGrants(machine));
     const onGone = (runner: Runner) => this.#forget(runner);
     const context = () => this.#context();
     const runner = new Runner({ store, ledger, timers, invoker, onTrouble, places: this.#places, context, onGone }, machine, claim);
@@ -274,9 +278,9 @@ export class Engine {
     });
   }
 
-  #context(): DecideContext {
-    const { clock, ids, random, invoker } = this.#deps;
-    return { clock, ids, random, slots: 0, sandbox: invoker.sandbox };
+  #context(): EngineContext {
+    const { clock, ids, random, environment } = this.#deps;
+    return { clock, ids, random, environment };
   }
 
   #claimWish(executionId: string) {
@@ -340,6 +344,12 @@ export class Engine {
         void runner.abandon(fail("CLAIM_LOST", `Cannot go on with execution "${runner.id}": another process owns it`));
     }
   }
+}
+
+/** Expressions see what some task could. */
+function envGrants({ plan, header: { allow } }: Machine): string[] {
+  const own = plan.definition.permissions.env ?? [];
+  return allow === null ? own : [...own, ...allow.env, ...(allow.all ? [anyVariable] : [])];
 }
 
 function resourceOf(executionId: string): string {

@@ -3,5 +3,15 @@ export { decideNext, decideRecovery } from "./decide.ts";
 export { Engine, type EngineDeps, type SubmitRequest } from "./engine.ts";
 export { fold } from "./fold.ts";
 export { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
-export type { OwnerWatch, TaskCall, TaskInvocation, TaskInvoker, TaskOutcome, Timers } from "./ports.ts";
+export type {
+  OwnerWatch,
+  StoredArtifact,
+  TaskAsk,
+  TaskCall,
+  TaskInvocation,
+  TaskInvoker,
+  TaskOutcome,
+  TaskPrepared,
+  Timers,
+} from "./ports.ts";
 export type { Runner } from "./runner.ts";

@@ -1,6 +1,6 @@
 // One execution in memory: what its events fold to, with the indexes that make the next decision cheap.
 import { type ErrorBody, type Json, type JsonObject, limits } from "../base/index.ts";
-import type { Actor, ExecutionState, TaskPhase, TaskState } from "../model/index.ts";
+import type { Actor, ExecutionState, RunGrants, TaskPhase, TaskState } from "../model/index.ts";
 import { isTerminal } from "../model/index.ts";
 import type { CompiledTask, CompiledWorkflow } from "../workflow/index.ts";
 
@@ -52,6 +52,8 @@ export type ExecutionHeader = {
   parentSpanId: string | null;
   /** Absolute folder of the workflow's file, null when it has none. */
   folder: string | null;
+  /** Granted for this run beside the workflow's block. */
+  allow: RunGrants | null;
 };
 
 export type Machine = {

@@ -1,6 +1,45 @@
 // What the engine needs of the world: something that runs one attempt outside the engine, timers, and the liveness of other processes.
 import type { ErrorBody, Json, JsonObject } from "../base/index.ts";
+import type { Denial, Permissions, RunGrants } from "../model/index.ts";
 import type { LogLevel, LogSource } from "../storage/index.ts";
+
+/** What of a task decides how it may run; known before it starts. */
+export type TaskAsk = {
+  executionId: string;
+  workflow: string;
+  task: string;
+  action: string;
+  inputs: JsonObject;
+  /** Absolute folder of the workflow's file. */
+  folder: string | null;
+  runtime: "process" | "docker";
+  image: string | null;
+  /** As declared, with what was granted for this run beside the workflow's block. */
+  permissions: { workflow: Permissions; task: Permissions | undefined; allow: RunGrants | null };
+};
+
+/** What `trace.task.started` records of it, and what `invoke` gets back unchanged. */
+export type TaskPrepared = {
+  runtime: string;
+  pluginSha256: string | null;
+  imageDigest: string | null;
+  /** The effective permissions, with what was asked and not granted. */
+  permissions: JsonObject;
+  /** The action's own timeout, for a task that has none. */
+  timeoutMs: number | null;
+  /** Names of the server's variables that the task gets. */
+  env: string[];
+  sandbox: { level: "strict" | "reduced" | "off"; layers: string[] };
+  /** Why it cannot be started: the attempt then fails with it at once, and `invoke` is not called. */
+  refusal: ErrorBody | null;
+  /** What was asked and is known not to be granted before anything runs: told like a denial of the running task. */
+  denials: Denial[];
+  /** The invoker's own. */
+  ticket: unknown;
+};
+
+/** A file that was stored as a blob: named by the event that tells of the result. */
+export type StoredArtifact = { name: string; sha256: string; size: number; contentType: string };
 
 /** One attempt of one task, ready to run: everything is evaluated. */
 export type TaskCall = {
@@ -20,8 +59,11 @@ export type TaskCall = {
   deadlineAt: number | null;
   /** A promise asks the producer to wait for it, so that a flood of lines does not pile up in memory. */
   onLine: (line: { source: LogSource; level: LogLevel; message: string; metadata: Json | null }) => Promise<void> | void;
+  prepared: TaskPrepared;
+  /** To be called at once, and before `done` resolves; equal ones may come more than once. */
+  onDenial: (denial: Denial) => void;
 };
-export type TaskOutcome = { ok: true; output: Json } | { ok: false; error: ErrorBody; retryable: boolean };
+export type TaskOutcome = { ok: true; output: Json; artifacts: StoredArtifact[] } | { ok: false; error: ErrorBody; retryable: boolean };
 export type TaskInvocation = {
   /** Resolves when the whole process tree is gone; never rejects. */
   done: Promise<TaskOutcome>;
@@ -32,8 +74,8 @@ export type TaskInvocation = {
 };
 
 export interface TaskInvoker {
-  /** How attempts are isolated here, recorded with each. */
-  readonly sandbox: { level: "strict" | "reduced" | "off"; layers: string[] };
+  /** Null: something has to be looked up first (a plugin's approval, an image); `wake` is called when it is worth asking again. */
+  prepare(ask: TaskAsk, wake: () => void): TaskPrepared | null;
   invoke(call: TaskCall): TaskInvocation;
   /** Removes the execution's workspace, unless a person asked to keep it. */
   dispose(executionId: string): Promise<void>;

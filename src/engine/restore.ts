@@ -1,6 +1,6 @@
 // An execution from the store: its events folded again, with large values put back.
 import { fail, isObject, type JsonObject } from "../base/index.ts";
-import type { TraceEvent } from "../model/index.ts";
+import type { RunGrants, TraceEvent } from "../model/index.ts";
 import type { Store } from "../storage/index.ts";
 import { restorePayload, toDraft } from "../trace/index.ts";
 import { fold } from "./fold.ts";
@@ -47,6 +47,7 @@ async function openMachine(plans: Plans, event: ReturnType<typeof toDraft>): Pro
     rootSpanId: event.spanId,
     parentSpanId: event.parentSpanId,
     folder: row.folder,
+    allow: isObject(payload["allow"]) ? (payload["allow"] as RunGrants) : null,
   };
   return newMachine(header, plan);
 }

@@ -1,12 +1,14 @@
 // What an attempt's end means: success, another attempt later, failure, or cancellation. Pure.
-import { type ErrorBody, fail, isCoded, type Json, type JsonObject, kindOf, limits, toErrorBody, toIJson, toIso } from "../base/index.ts";
-import type { TerminalReason } from "../model/index.ts";
+import { type ErrorBody, fail, isCoded, isObject, type Json, type JsonObject, kindOf, limits, toErrorBody, toIJson, toIso } from "../base/index.ts";
+import type { Artifact, TerminalReason } from "../model/index.ts";
 import type { Template } from "../workflow/index.ts";
-import { type DecideContext, type Decision, nothing, taskEvent } from "./decision.ts";
+import { type EngineContext, type Decision, nothing, taskEvent } from "./decision.ts";
 import type { Machine, TaskRunMachine } from "./machine.ts";
+import type { StoredArtifact } from "./ports.ts";
 import { scopeOf } from "./scope.ts";
 
-export type TaskResult = { ok: true; output: Json } | { ok: false; error: ErrorBody; retryable: boolean };
+/** `artifacts`: files that the attempt left behind, each a blob already. */
+export type TaskResult = { ok: true; output: Json; artifacts?: StoredArtifact[] } | { ok: false; error: ErrorBody; retryable: boolean };
 /** What an attempt left behind beside its result. */
 export type AttemptEnd = { durationMs: number; logSha256: string; logLines: number };
 
@@ -70,7 +72,7 @@ function cut(text: string, unitsMax: number): string {
 /** The end of a running attempt. Nothing for an attempt that is not the current one: its fate was decided before. */
 export function decideResult(
   machine: Machine,
-  context: DecideContext,
+  context: EngineContext,
   at: { run: TaskRunMachine; attempt: number; result: TaskResult; end: AttemptEnd },
 ): Decision {
   const { run, end } = at;
@@ -80,11 +82,25 @@ export function decideResult(
     const payload = { reason: machine.stop.reason, by: machine.stop.by, ...ended };
     return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.cancelled", payload })] };
   }
-  const result = at.result.ok ? shapeOutput(machine, run, at.result.output) : at.result;
-  const event = result.ok
-    ? taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: result.output, ...ended } })
-    : failureEvent(machine, context, { run, error: result.error, retryable: result.retryable, ended });
-  return { ...nothing, events: [event] };
+  const artifacts = at.result.ok ? (at.result.artifacts ?? []) : [];
+  const result = at.result.ok ? shapeOutput(machine, run, withArtifacts(at.result.output, artifacts)) : at.result;
+  if (!result.ok) return { ...nothing, events: [failureEvent(machine, context, { run, error: result.error, retryable: result.retryable, ended })] };
+  const payload = { output: result.output, ...ended };
+  const named = artifacts.length === 0 ? {} : { artifacts: artifacts.map(toEventArtifact) };
+  const event = taskEvent(machine, run, context, { type: "trace.task.succeeded", payload, ...named });
+  return { ...nothing, events: [event], files: artifacts.map(({ sha256, size, contentType }) => ({ sha256, size, contentType })) };
+}
+
+function toEventArtifact({ name, sha256, contentType }: StoredArtifact): Artifact {
+  return { name, uri: `artifact:${sha256}`, sha256, content_type: contentType };
+}
+
+/** The files as a member of the output, for later tasks to name; an output that has no members becomes the member `value`. */
+function withArtifacts(output: Json, artifacts: readonly StoredArtifact[]): Json {
+  if (artifacts.length === 0) return output;
+  const list = artifacts.map(({ name, sha256, size }) => ({ name, uri: `artifact:${sha256}`, size }));
+  if (output === null) return { artifacts: list };
+  return isObject(output) ? { ...(output as JsonObject), artifacts: list } : { value: output, artifacts: list };
 }
 
 /** The output as it is stored: I-JSON, bounded, with the task's own `outputs` put over it. */
@@ -114,7 +130,7 @@ function withDeclared(machine: Machine, run: TaskRunMachine, output: Json): Json
 /** `trace.task.failed`: with another attempt to come, or final. */
 export function failureEvent(
   machine: Machine,
-  context: DecideContext,
+  context: EngineContext,
   at: { run: TaskRunMachine; error: ErrorBody; retryable: boolean; ended?: JsonObject; attempt?: number | null },
 ) {
   const { run } = at;

@@ -1,15 +1,17 @@
 // Drives one execution: takes what happened, decides, commits, and only then acts. One commit is under way at a time;
 // what arrives meanwhile is decided together in the next one.
-import { isCoded, toErrorBody } from "../base/index.ts";
+import { assert, isCoded, toErrorBody } from "../base/index.ts";
 import type { EventDraft, ExecutionState } from "../model/index.ts";
 import type { ClaimFence, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
 import type { Ledger, LedgerCommit } from "../trace/index.ts";
 import { AttemptRun } from "./attempt.ts";
 import { CommandBox } from "./command-box.ts";
-import type { DecideContext, Decision, TaskStart } from "./decision.ts";
+import type { Decision, EngineContext, TaskStart } from "./decision.ts";
 import { decideNext, isOverdue } from "./decide.ts";
+import { decideDenied } from "./denials.ts";
 import { fold } from "./fold.ts";
-import { hasReady, isEnded, type Machine, nextWake, type Stop, stopMachine } from "./machine.ts";
+import { hasReady, isEnded, type Machine, nextWake, type Stop, stopMachine, type TaskRunMachine } from "./machine.ts";
+import { Preparations } from "./preparations.ts";
 import type { TaskInvoker, Timers } from "./ports.ts";
 import type { Places } from "./places.ts";
 import { decideResult } from "./results.ts";
@@ -20,7 +22,7 @@ export type RunnerDeps = {
   timers: Timers;
   invoker: TaskInvoker;
   places: Places;
-  context: () => DecideContext;
+  context: () => EngineContext;
   onTrouble: (text: string) => void;
   onGone: (runner: Runner) => void;
 };
@@ -43,6 +45,7 @@ export class Runner {
   readonly #attempts = new Map<string, AttemptRun>();
   readonly #inbox: (() => Decision)[] = [];
   readonly #commands = new CommandBox();
+  readonly #preparations: Preparations;
   readonly #logs: LogLine[] = [];
   readonly #opened = Promise.withResolvers<ExecutionState>();
   readonly #ended = Promise.withResolvers<void>();
@@ -63,6 +66,7 @@ export class Runner {
     this.#deps = deps;
     this.machine = machine;
     this.#fence = fence;
+    this.#preparations = new Preparations(deps.invoker, () => this.poke());
     // A runner that is given up rejects these; whoever waits is told, nobody has to.
     this.#ended.promise.catch(() => undefined);
     this.#opened.promise.catch(() => undefined);
@@ -194,16 +198,18 @@ export class Runner {
     if (opening !== null && !isEnded(this.machine)) wish.acquire = opening.acquire;
     if (this.#fence !== null) wish.fence = this.#fence;
     if (isEnded(this.machine) && this.#fence !== null) wish.release = this.#fence;
+    if (decided.files !== undefined && decided.files.length > 0) wish.blobFiles = decided.files;
     return wish;
   }
 
   #decide(): Decision {
     const { places } = this.#deps;
-    const all: Decision = { events: [], starts: [], logs: [] };
+    const all = { events: [], starts: [], logs: [], files: [] } as Required<Decision>;
     const take = (decision: Decision): boolean => {
       for (const event of decision.events) fold(this.machine, event);
       all.events.push(...decision.events);
       all.logs.push(...decision.logs);
+      all.files.push(...(decision.files ?? []));
       for (let count = decision.starts.length; count > 0; count -= 1) places.takeSlot(this.id);
       all.starts.push(...decision.starts);
       return decision.events.length > 0;
@@ -212,7 +218,7 @@ export class Runner {
     for (const work of this.#inbox.splice(0)) take(work());
     let lacksSlot = false;
     while (all.events.length < portion && this.#mayGoOn()) {
-      const context = { ...this.#deps.context(), slots: places.slotsFor(this.id) };
+      const context = { ...this.#deps.context(), slots: places.slotsFor(this.id), preparation: this.#preparations };
       if (take(decideNext(this.machine, context))) continue;
       lacksSlot = context.slots === 0 && hasReady(this.machine, this.#decidedAt);
       break;
@@ -243,21 +249,31 @@ export class Runner {
   #act(starts: readonly TaskStart[]): void {
     for (const start of starts) {
       const run = this.machine.runs.get(start.task);
-      if (run === undefined) continue;
-      const attempt = new AttemptRun(this.#deps, this.machine, start, {
-        onLogs: (lines) => this.#takeLogs(lines),
-        onEnd: (result, end, lines) => {
-          this.#attempts.delete(start.task);
-          this.#logs.push(...lines);
-          this.#inbox.push(() => decideResult(this.machine, this.#deps.context(), { run, attempt: start.attempt, result, end }));
-          // Give the slot back first, so that what this result makes ready may use it in the same commit.
-          this.#deps.places.giveSlot(this.id);
-          this.poke();
-        },
-      });
+      assert(run !== undefined, `task ${start.task} is one of the machine's`);
+      const attempt = this.#attemptOf(start, run);
       this.#attempts.set(start.task, attempt);
       attempt.start(this.machine.stop?.active === true);
     }
+  }
+
+  #attemptOf(start: TaskStart, run: TaskRunMachine): AttemptRun {
+    const { machine } = this;
+    const { attempt } = start;
+    return new AttemptRun(this.#deps, machine, start, {
+      onLogs: (lines) => this.#takeLogs(lines),
+      onDenial: (denial) => {
+        this.#inbox.push(() => decideDenied(machine, this.#deps.context(), { run, attempt, denial }));
+        this.poke();
+      },
+      onEnd: (result, end, lines) => {
+        this.#attempts.delete(start.task);
+        this.#logs.push(...lines);
+        this.#inbox.push(() => decideResult(machine, this.#deps.context(), { run, attempt, result, end }));
+        // Give the slot back first, so that what this result makes ready may use it in the same commit.
+        this.#deps.places.giveSlot(this.id);
+        this.poke();
+      },
+    });
   }
 
   #takeLogs(lines: LogLine[]): Promise<void> {

@@ -1,9 +1,11 @@
 // All routes, by noun.
 import type { Route } from "./route.ts";
+import { artifactRoutes } from "./routes/artifacts.ts";
 import { executionCommandRoutes } from "./routes/execution-commands.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { pluginRoutes } from "./routes/plugins.ts";
 import { referenceRoutes } from "./routes/reference.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { traceRoutes } from "./routes/traces.ts";
@@ -16,7 +18,9 @@ export const routes: readonly Route[] = [
   ...statusRoutes,
   ...workflowRoutes,
   ...executionRoutes,
+  ...artifactRoutes,
   ...executionCommandRoutes,
+  ...pluginRoutes,
   ...keyRoutes,
   ...traceRoutes,
 ];

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../src/base/index.ts";
 import { fail } from "../../src/base/index.ts";
 import type { TaskCall } from "../../src/engine/index.ts";
 import type { Store } from "../../src/storage/index.ts";
-import { done, failing, type Script } from "./scripted-invoker.ts";
+import { done, failing, type Script, unconfined } from "./scripted-invoker.ts";
 import { caller, type Process, World, type WorldOptions } from "./world.ts";
 
 async function open(options: WorldOptions = {}): Promise<{ world: World; process: Process }> {
@@ -19,7 +19,7 @@ async function start(world: World, overrides: Parameters<World["launch"]>[0] = {
 }
 
 const run = (id: string, needs: string[] = [], more: JsonObject = {}): JsonObject => ({ id, run: "true", needs, ...more });
-const endless: Script = { ms: null, outcome: { ok: true, output: {} } };
+const endless: Script = { ...done, ms: null };
 const typesOf = async (world: World, id: string) => (await world.events(id)).map((event) => event.type.replace("trace.", ""));
 
 test("the time of a retry survives a restart", async () => {
@@ -396,7 +396,7 @@ test("an attempt that cannot be started is a failure of its task, not of the eng
   const world = new World();
   const process = await start(world, {
     invoker: {
-      sandbox: { level: "off", layers: [] },
+      prepare: () => unconfined,
       invoke: () => {
         throw new Error("no space left on device");
       },

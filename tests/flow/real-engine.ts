@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type JsonObject, sha256Hex } from "../../src/base/index.ts";
-import { createInvoker } from "../../src/app/script-invoker.ts";
+import { createActionRunner } from "../../src/app/action-runner.ts";
+import { createRegistry } from "../../src/app/registry.ts";
+import { AppInvoker } from "../../src/app/task-invoker.ts";
 import { systemClock, systemIds, systemOwners, systemTimers } from "../../src/app/system.ts";
-import type { LoadedConfig } from "../../src/config/index.ts";
+import { loadConfig } from "../../src/config/index.ts";
 import { Engine, type SubmitRequest } from "../../src/engine/index.ts";
-import { findCoreAction } from "../../src/model/index.ts";
+import { findCoreAction, type TraceEvent } from "../../src/model/index.ts";
 import { Workspaces } from "../../src/plugins/index.ts";
 import { openSqliteStore, type RowOf, type Store, type StoredLog } from "../../src/storage/index.ts";
 import { draftEvent, Ledger, restorePayload } from "../../src/trace/index.ts";
@@ -21,7 +23,8 @@ export type Finished = {
   row: RowOf<"executions">;
   /** Outputs and errors by task. */
   outputs: Record<string, JsonObject | null>;
-  errors: Record<string, { code: string; message: string; details?: JsonObject } | null>;
+  errors: Record<string, { code: string; message: string; details?: JsonObject; hint?: string } | null>;
+  events: TraceEvent[];
   attempts: RowOf<"attempts">[];
   logs: StoredLog[];
 };
@@ -31,14 +34,25 @@ export class RealEngine {
   readonly store: Store;
   readonly engine: Engine;
   readonly ledger: Ledger;
+  readonly #runner: ReturnType<typeof createActionRunner>;
   #revision = 0;
 
   /** `folder`: of an engine that was closed, to go on with its store. */
-  constructor(folder = mkdtempSync(join(tmpdir(), "autokestra-flow-"))) {
+  constructor(folder = mkdtempSync(join(tmpdir(), "autokestra-flow-")), sandbox: "enforce" | "off" = "enforce") {
     this.folder = folder;
     this.store = openSqliteStore({ path: join(folder, "store.db"), durability: "normal", now: systemClock.now() });
     this.ledger = new Ledger({ store: this.store, schedule: systemTimers.soon });
-    const loaded = { config: { execution: { killGrace: `${graceMs}ms` } } } as LoadedConfig;
+    const loaded = loadConfig({
+      flags: { data: folder, set: { "execution.killGrace": `${graceMs}ms`, "plugins.sandbox": sandbox, "storage.path": join(folder, "store.db") } },
+      env: { HOME: folder },
+      cwd: folder,
+    });
+    const onTrouble = (text: string) => console.error(text);
+    const workspaces = new Workspaces(join(folder, "work"));
+    const { store } = this;
+    this.#runner = createActionRunner({ loaded, store, owner: "test", storeId: "test", onTrouble });
+    const { run, containers } = this.#runner;
+    const registry = createRegistry(loaded);
     this.engine = new Engine({
       store: this.store,
       ledger: this.ledger,
@@ -47,18 +61,19 @@ export class RealEngine {
       random: () => 0.5,
       timers: systemTimers,
       owners: systemOwners,
-      invoker: createInvoker(loaded, new Workspaces(join(folder, "work"))),
+      invoker: new AppInvoker({ loaded, store, registry, workspaces, containers, actionsOf: async () => [], run }),
       owner: `test ${systemIds.next()}`,
       runs: true,
       limits: { executions: 10, tasks: 10 },
-      environment: {},
+      environment: { AUTOKESTRA_FLOW: "never", FLOW_GRANTED: "granted", FLOW_OTHER: "other" },
       isIdempotent: (action) => findCoreAction(action)?.idempotent ?? false,
-      onTrouble: (text) => console.error(text),
+      onTrouble,
     });
   }
 
   async close(how: { keep?: boolean } = {}): Promise<void> {
     await this.engine.stop(0);
+    this.#runner.close();
     await this.store.close();
     if (how.keep !== true) rmSync(this.folder, { recursive: true, force: true });
   }
@@ -96,10 +111,10 @@ export class RealEngine {
     return (await this.engine.submit(request)).executionId;
   }
 
-  /** Runs one task, or several, to the end of their execution. */
-  async run(tasks: JsonObject | JsonObject[], folder: string | null = null): Promise<Finished> {
+  /** Runs one task, or several, to the end of their execution; `more`: further keys of the workflow. */
+  async run(tasks: JsonObject | JsonObject[], folder: string | null = null, more: JsonObject = {}): Promise<Finished> {
     const list = (Array.isArray(tasks) ? tasks : [tasks]).map((task, index): JsonObject => Object.assign({ id: `t${index}` }, task));
-    return this.finish(await this.submit(await this.apply({ id: "flow", tasks: list }, folder)));
+    return this.finish(await this.submit(await this.apply({ id: "flow", tasks: list, ...more }, folder)));
   }
 
   async finish(id: string): Promise<Finished> {
@@ -123,6 +138,7 @@ export class RealEngine {
       row,
       outputs,
       errors,
+      events: (await this.store.listEvents({ traceId: id, limit: 100_000 })).map((event) => JSON.parse(event.body) as TraceEvent),
       attempts: await this.store.listAttempts(id),
       logs: await this.store.listLogs({ executionId: id, order: "asc", limit: 100_000 }),
     };

@@ -4,14 +4,21 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, limits, sha256Hex } from "../../src/base/index.ts";
 import { cutMark } from "../../src/logs/index.ts";
+import { processesWith } from "../product/binary.ts";
 import { RealEngine } from "./real-engine.ts";
 import { caller } from "./world.ts";
 
 let real: RealEngine;
+/** What a task could plant where nothing confines it. */
+let unconfined: RealEngine;
 beforeAll(() => {
   real = new RealEngine();
+  unconfined = new RealEngine(undefined, "off");
 });
-afterAll(() => real.close());
+afterAll(async () => {
+  await real.close();
+  await unconfined.close();
+});
 
 test("[WF-05] executions and their outputs are there after a restart, and what was under way ends", async () => {
   const first = new RealEngine();
@@ -129,7 +136,8 @@ test("a task that ignores SIGTERM is killed after the grace, and its failure is 
 });
 
 test("a cancel stops the whole tree", async () => {
-  const tasks = [{ id: "a", run: "sleep 300 & echo $!; sleep 300" }];
+  const marker = `tree-${process.pid}-${Date.now()}`;
+  const tasks = [{ id: "a", run: `sh -c 'sleep 300; : ${marker}' & echo up; sleep 300` }];
   const id = await real.submit(await real.apply({ id: "tree", tasks, finally: [{ id: "b", run: "echo tidy" }] }));
   const last = Date.now() + 10_000;
   let line = await real.store.listLogs({ executionId: id, order: "asc", limit: 1 });
@@ -137,11 +145,12 @@ test("a cancel stops the whole tree", async () => {
     await Bun.sleep(5);
     line = await real.store.listLogs({ executionId: id, order: "asc", limit: 1 });
   }
+  expect(processesWith(`: ${marker}`).length).toBeGreaterThan(0);
   await real.engine.cancel(id, caller);
   const finished = await real.finish(id);
   expect([finished.row.state, finished.row.reason]).toEqual(["CANCELLED", "USER_CANCELLED"]);
   expect(finished.outputs["b"]).toEqual({ exitCode: 0, stdout: "tidy" });
-  expect(existsSync(`/proc/${line[0]?.message ?? ""}`)).toBe(false);
+  expect(processesWith(`: ${marker}`)).toEqual([]);
 });
 
 test("the digest of an attempt's log is that of its stored lines", async () => {
@@ -177,7 +186,9 @@ test("the environment is built from empty; env: comes as text, objects as JSON, 
   mkdirSync(folder);
   writeFileSync(join(folder, "note"), "from the folder");
   const env = { TEXT: "a b", NUMBER: "{{ 1 + 1 }}", OBJECT: { a: [1, "x"] }, NOTHING: null };
-  const { outputs } = await real.run({ run: "env; cat \"$WORKFLOW_DIR/note\"; echo; echo '{{ inputs.x }}'", env }, folder);
+  const { outputs } = await real.run({ run: "env; cat \"$WORKFLOW_DIR/note\"; echo; echo '{{ inputs.x }}'", env }, folder, {
+    permissions: { filesystem: { read: ["."] } },
+  });
   delete process.env["AUTOKESTRA_FLOW_SECRET"];
   const lines = String(outputs["t0"]?.["stdout"]).split("\n");
   const ofTheShell = new Set(["PWD", "OLDPWD", "SHLVL", "_"]);
@@ -186,6 +197,7 @@ test("the environment is built from empty; env: comes as text, objects as JSON, 
   expect(names.toSorted()).toEqual([
     "HOME",
     "LANG",
+    "MIMALLOC_ARENA_RESERVE",
     "NOTHING",
     "NUMBER",
     "OBJECT",
@@ -242,7 +254,7 @@ const planted: [string, string][] = [
 ];
 for (const [what, script] of planted)
   test(`${what} planted as $WORKFLOW_OUTPUT is neither followed nor waited for, and is said`, async () => {
-    const { errors, row, attempts } = await real.run({ run: `${script}; echo fine`, retry: { max: 2 } });
+    const { errors, row, attempts } = await unconfined.run({ run: `${script}; echo fine`, retry: { max: 2 } });
     expect([row.state, errors["t0"]?.code, attempts.length]).toEqual(["FAILED", "PLUGIN_OUTPUT_INVALID", 1]);
   });
 
@@ -255,9 +267,9 @@ for (const name of ["WORKFLOW_OUTPUT", "WORKFLOW_RESULT"])
   });
 
 test("a link that a task puts in place of the workspace leads no later task elsewhere", async () => {
-  const outside = join(real.folder, "outside");
+  const outside = join(unconfined.folder, "outside");
   mkdirSync(outside);
-  const { errors, row, attempts } = await real.run([
+  const { errors, row, attempts } = await unconfined.run([
     { run: `mv "$WORKSPACE" "$WORKSPACE.moved"; ln -s '${outside}' "$WORKSPACE"` },
     { run: "echo planted > file", needs: ["t0"], retry: { max: 3 } },
   ]);

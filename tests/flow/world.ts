@@ -1,11 +1,11 @@
 // Engines on a real SQLite store with fake time and scripted attempts: what a flow or a simulation starts from.
 import { type JsonObject, sha256Hex } from "../../src/base/index.ts";
-import { Engine, type EngineDeps, type SubmitRequest, type TaskCall } from "../../src/engine/index.ts";
+import { Engine, type EngineDeps, type SubmitRequest, type TaskAsk, type TaskCall } from "../../src/engine/index.ts";
 import { type Caller, findCoreAction, scopes, type TraceEvent } from "../../src/model/index.ts";
 import { openSqliteStore, type RowOf, type Store, type StoredEvent } from "../../src/storage/index.ts";
 import { draftEvent, Ledger, verifyStore, type VerifyReport } from "../../src/trace/index.ts";
 import { countingIds, FakeTime, type Random, seededRandom, type TimeOwner } from "./fake-time.ts";
-import { done, type Script, scriptedInvoker, Stage } from "./scripted-invoker.ts";
+import { done, type Preparing, prepared, type Script, type ScriptedInvoker, scriptedInvoker, Stage } from "./scripted-invoker.ts";
 
 const sessionId = "01900000-0000-7000-8000-000000000001";
 const systemTrace = "01900000-0000-7000-8000-000000000002";
@@ -17,7 +17,7 @@ export type Process = {
   name: string;
   engine: Engine;
   ledger: Ledger;
-  invoker: ReturnType<typeof scriptedInvoker>;
+  invoker: ScriptedInvoker;
   troubles: string[];
 };
 
@@ -25,6 +25,7 @@ export type WorldOptions = {
   seed?: number;
   path?: string;
   scriptOf?: (call: TaskCall) => Script;
+  preparingOf?: (ask: TaskAsk) => Preparing;
   /** Puts something between an engine and the store. */
   wrap?: (store: Store, process: { owner: TimeOwner; name: string }) => Store;
 };
@@ -57,7 +58,9 @@ export class World {
     const own = this.#shared(name);
     const store = this.#options.wrap?.(own, { owner, name }) ?? own;
     const ledger = new Ledger({ store, schedule: timers.soon });
-    const invoker = scriptedInvoker(time, owner, stage, (call) => this.#options.scriptOf?.(call) ?? done);
+    const { scriptOf, preparingOf } = this.#options;
+    const scripts = { scriptOf: (call: TaskCall) => scriptOf?.(call) ?? done, preparingOf: (ask: TaskAsk) => preparingOf?.(ask) ?? prepared };
+    const invoker = scriptedInvoker({ time, owner, stage }, scripts);
     const engine = new Engine({
       store,
       ledger,

@@ -36,6 +36,7 @@ export async function checkExecution(world: World, id: string): Promise<void> {
     (event) => String(event.payload["task"]),
   );
   for (const [task, own] of byTask) checkTask(`${id} ${task}`, own);
+  checkDenials(id, events);
   const rows = await world.store.listTaskRuns(id);
   for (const row of rows) check(["SUCCESS", "FAILED", "CANCELLED", "SKIPPED"].includes(row.state), `${id} ${row.task} is left ${row.state}`);
 }
@@ -55,6 +56,22 @@ function checkTask(name: string, events: readonly Read[]): void {
     isFinal = finals.has(event.type) || (event.type === "trace.task.failed" && event.payload["will_retry"] === false);
   }
   check(isFinal, `${name} has no end`);
+}
+
+/** A denial stands between the start and the end of its attempt, and once. */
+function checkDenials(id: string, events: readonly Read[]): void {
+  const open = new Set<string>();
+  const known = new Set<string>();
+  for (const { type, payload } of events) {
+    const name = `${String(payload["task"])} ${String(payload["attempt"])}`;
+    if (type === "trace.task.started") open.add(name);
+    else if (attemptEnds.has(type)) open.delete(name);
+    if (type !== "trace.permission.denied") continue;
+    const what = `${name} ${JSON.stringify([payload["kind"], payload["target"], payload["rule"]])}`;
+    check(open.has(name), `${id} ${name} is denied something while it does not run`);
+    check(!known.has(what), `${id} is told twice of ${what}`);
+    known.add(what);
+  }
 }
 
 /** Nothing is left behind: no command unanswered, no claim held, no attempt running, no runner. */

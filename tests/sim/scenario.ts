@@ -1,8 +1,9 @@
 // Random workflows, and what their attempts do: all of it follows from a seed.
 import type { Json, JsonObject } from "../../src/base/index.ts";
-import type { TaskCall } from "../../src/engine/index.ts";
+import type { TaskAsk, TaskCall, TaskOutcome } from "../../src/engine/index.ts";
+import type { Denial } from "../../src/model/index.ts";
 import { type Random, seededRandom } from "../flow/fake-time.ts";
-import { failing, type Script } from "../flow/scripted-invoker.ts";
+import { failing, type Preparing, type Script, unconfined } from "../flow/scripted-invoker.ts";
 
 export type Scenario = {
   seed: number;
@@ -97,8 +98,29 @@ export function scriptFor(seed: number, submission: number, call: Pick<TaskCall,
   const ms = pick(random, [0, 1, 20, 100, 100, 400, 900]);
   const lines = chance(random, 0.3) ? [`line of ${call.task}`, "another"] : [];
   const roll = random();
-  const outcome = roll < 0.68 ? { ok: true as const, output: { task: call.task } } : failing("PLUGIN_EXIT", roll < 0.93);
-  return { ms, outcome, lines, ignoresTerm: chance(random, 0.15) };
+  const success: TaskOutcome = { ok: true, output: { task: call.task }, artifacts: [] };
+  const outcome = roll < 0.68 ? success : failing("PLUGIN_EXIT", roll < 0.93);
+  const ignoresTerm = chance(random, 0.15);
+  if (!chance(random, 0.15)) return { ms, outcome, lines, ignoresTerm };
+  const denials = [denialOf("a.example:443"), denialOf("a.example:443"), denialOf("b.example:443")];
+  return { ms, outcome: outcome.ok ? outcome : failing("PERMISSION_DENIED", false), lines, denials, ignoresTerm };
+}
+
+function denialOf(target: string): Denial {
+  return { kind: "network", target, rule: "network", grant: `network: ["${target}"]` };
+}
+
+/** What preparing a task takes and gives, likewise. */
+export function preparingFor(seed: number, submission: number, ask: Pick<TaskAsk, "task">): Preparing {
+  const random = seededRandom(seed ^ hash(`${submission} ${ask.task} prepare`));
+  const roll = random();
+  if (roll < 0.05) {
+    const target = "c.example:443";
+    const refusal = failing("PERMISSION_DENIED", false);
+    const prepared = { ...unconfined, refusal: refusal.ok ? null : refusal.error, denials: [denialOf(target)] };
+    return { ms: chance(random, 0.5) ? null : 30, prepared };
+  }
+  return { ms: roll < 0.2 ? pick(random, [0, 1, 50, 700]) : null, prepared: unconfined };
 }
 
 function hash(text: string): number {

@@ -6,9 +6,18 @@ import { startAt, type TimeOwner } from "../flow/fake-time.ts";
 import { caller, type Process, World } from "../flow/world.ts";
 import { Disk, type Faults } from "./faults.ts";
 import { check, checkAcknowledged, checkClean, checkExecution } from "./invariants.ts";
-import { type Scenario, scriptFor } from "./scenario.ts";
+import { preparingFor, type Scenario, scriptFor } from "./scenario.ts";
 
-export type Outcome = { commits: number; crashes: number; refusals: number; freezes: number; states: string[]; lost: number; cancels: number };
+export type Outcome = {
+  commits: number;
+  crashes: number;
+  refusals: number;
+  freezes: number;
+  states: string[];
+  lost: number;
+  denied: number;
+  cancels: number;
+};
 
 /** Fake time after which a run that has not ended counts as stuck. */
 const patienceMs = 30 * 60_000;
@@ -42,10 +51,11 @@ class Simulation {
   constructor(scenario: Scenario, faults: Faults) {
     this.#scenario = scenario;
     this.#disk = new Disk(faults);
-    const submissionOf = (call: TaskCall) => this.#ids.indexOf(call.executionId);
+    const submissionOf = (call: Pick<TaskCall, "executionId">) => this.#ids.indexOf(call.executionId);
     this.#world = new World({
       seed: scenario.seed,
       scriptOf: (call) => scriptFor(scenario.seed, submissionOf(call), call),
+      preparingOf: (ask) => preparingFor(scenario.seed, submissionOf(ask), ask),
       wrap: (store, process) => this.#disk.wrap(store, process, () => this.#world),
     });
     this.#world.stage.onStart = (call, owner) => this.#checkStart(call, owner);
@@ -88,10 +98,12 @@ class Simulation {
     const report = await world.verify(verifyState);
     check(report.ok, `the store does not verify: ${report.problem?.message ?? ""}`);
     const states = await Promise.all(this.#ids.map(async (id) => (await world.execution(id)).state));
-    const lost = this.#disk.written.filter((event) => event.draft.type === "trace.task.lost").length;
+    const count = (type: string) => this.#disk.written.filter((event) => event.draft.type === type).length;
+    const lost = count("trace.task.lost");
+    const denied = count("trace.permission.denied");
     await world.store.close();
     const { commits, crashes, refusals, freezes } = this.#disk;
-    return { commits, crashes, refusals, freezes, states, lost, cancels: this.#cancels };
+    return { commits, crashes, refusals, freezes, states, lost, denied, cancels: this.#cancels };
   }
 
   async history(): Promise<string> {
@@ -178,6 +190,7 @@ class Simulation {
   #checkStart(call: TaskCall, owner: TimeOwner): void {
     const name = `${call.executionId} ${call.task} ${call.attempt}`;
     this.#expect(!owner.isDead, `${name} is started by a dead process`);
+    this.#expect(call.prepared.refusal === null, `${name} is started although it was refused`);
     this.#expect(!this.#attempts.has(name), `${name} is started twice`);
     this.#attempts.add(name);
     const own = this.#disk.written.filter(({ draft }) => draft.traceId === call.executionId);

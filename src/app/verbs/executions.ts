@@ -91,7 +91,7 @@ export type RevisionStart = Omit<Parameters<AppContext["engine"]["submit"]>[0], 
 /** Checks what only a start can know, then hands over to the engine. */
 export async function submitRevision(context: AppContext, caller: Caller, start: RevisionStart): Promise<Started> {
   const { plan } = await context.engine.plans.load(start.workflow, start.revision);
-  const missing = unavailableParts(plan.definition);
+  const missing = unavailableParts(plan.definition, (name) => context.registry.describe(name));
   if (missing.length > 0)
     throw fail("NOT_AVAILABLE_YET", `Cannot run workflow "${start.workflow}": ${missing[0]?.what ?? "a part of it"} is not available yet`, {
       details: { parts: missing },

@@ -1,5 +1,7 @@
+export * from "./artifacts.ts";
 export * from "./executions.ts";
 export * from "./keys.ts";
 export * from "./logs.ts";
+export * from "./plugins.ts";
 export * from "./traces.ts";
 export * from "./workflows.ts";

@@ -4,7 +4,7 @@ import {
   type Applied,
   type Caller,
   type Diagnostic,
-  findCoreAction,
+  type EventDraft,
   hasErrors,
   principalText,
   type RevisionDetail,
@@ -17,10 +17,11 @@ import {
 } from "../../model/index.ts";
 import type { RowOf } from "../../storage/index.ts";
 import { readBlob } from "../../trace/index.ts";
-import { parseWorkflow } from "../../workflow/index.ts";
+import { type FindAction, parseWorkflow } from "../../workflow/index.ts";
 import { type AppContext, systemEvent, systemOpens } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { ApplyRequest, Page } from "../facade.ts";
+import { missingApprovals } from "./plugins.ts";
 
 type Row = RowOf<"workflows">;
 
@@ -80,24 +81,31 @@ export async function deleteWorkflow(context: AppContext, caller: Caller, id: st
   });
 }
 
-export function validateWorkflow(request: { source: string; file: string; hasFolder: boolean }): Validation {
+export function validateWorkflow(context: AppContext, request: { source: string; file: string; hasFolder: boolean }): Validation {
   const { file, hasFolder } = request;
-  const { diagnostics } = parseWorkflow(request.source, { file, hasFolder, findAction: findCoreAction, availability: true });
+  const { diagnostics } = parseWorkflow(request.source, {
+    file,
+    hasFolder,
+    findAction: (name) => context.registry.describe(name),
+    availability: true,
+  });
   return { valid: !hasErrors(diagnostics), diagnostics };
 }
 
 /** Stores a revision and makes it current. Concurrent applies of one workflow are tried again on what the other left. */
 export async function applyWorkflow(context: AppContext, caller: Caller, request: ApplyRequest): Promise<{ created: boolean; applied: Applied }> {
-  const { definition, warnings } = checkSource(request, request.id);
+  const { definition, warnings } = checkSource(context, request, request.id);
   return retryRaces(() => applyOnce(context, caller, { request, definition, warnings }));
 }
 
 /** Parses for apply and run. @throws WORKFLOW_INVALID with all diagnostics, TOO_LARGE */
 export function checkSource(
+  context: AppContext,
   request: { source: string; file: string; folder: string | null },
   expectId: string | null,
 ): { definition: WorkflowDefinition; warnings: Diagnostic[] } {
-  const options = { file: request.file, hasFolder: request.folder !== null, findAction: findCoreAction, availability: true };
+  const findAction: FindAction = (name) => context.registry.describe(name);
+  const options = { file: request.file, hasFolder: request.folder !== null, findAction, availability: true };
   const { definition, diagnostics } = parseWorkflow(request.source, expectId === null ? options : { ...options, expectId });
   if (definition === null) {
     const count = diagnostics.filter((found) => found.severity === "error").length;
@@ -118,9 +126,11 @@ async function applyOnce(context: AppContext, caller: Caller, work: ApplyWork): 
   const wanted = request.enabled ?? (changed ? definition.enabled : row.enabled === 1);
   const isSame = row !== null && !changed && row.armed === 1 && (row.enabled === 1) === wanted;
   const now = context.clock.now();
-  if (!isSame && request.dryRun !== true) {
+  const approvals = request.dryRun === true ? [] : await missingApprovals(context, caller, definition);
+  if (isSame) await commitApprovals(context, approvals);
+  else if (request.dryRun !== true) {
     const payload = appliedPayload(definition, { ...stored, folder, enabled: wanted, current: true, armed: true, isNewWorkflow: row === null });
-    await commitApplied(context, caller, { payload, stored, source: request.source });
+    await commitApplied(context, caller, { payload, stored, source: request.source, approvals });
   }
   const head = {
     id: request.id,
@@ -184,11 +194,18 @@ export function appliedPayload(
   };
 }
 
-/** Writes `trace.workflow.applied` with the source as its artifact. */
+/** Approvals that a text which is stored already still lacks. */
+export async function commitApprovals(context: AppContext, approvals: readonly EventDraft[]): Promise<void> {
+  if (approvals.length === 0) return;
+  context.session.ensure();
+  await context.ledger.commit({ events: approvals, opens: systemOpens(context) });
+}
+
+/** Writes `trace.workflow.applied` with the source as its artifact, and the approvals of the plugins it uses. */
 export async function commitApplied(
   context: AppContext,
   caller: Caller,
-  what: { payload: JsonObject; stored: StoredRevision; source: string },
+  what: { payload: JsonObject; stored: StoredRevision; source: string; approvals: readonly EventDraft[] },
 ): Promise<void> {
   const { sha256 } = what.stored;
   const artifacts = [{ name: "source", uri: `artifact:${sha256}`, sha256, content_type: "application/yaml" }];
@@ -196,6 +213,7 @@ export async function commitApplied(
   await context.ledger.commit({
     events: [
       systemEvent(context, caller, { type: "trace.workflow.applied", payload: { ...what.payload, by: principalText(caller.principal) }, artifacts }),
+      ...what.approvals,
     ],
     opens: systemOpens(context),
     blobs: [{ sha256, bytes: new TextEncoder().encode(what.source), contentType: "application/yaml" }],

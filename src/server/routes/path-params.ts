@@ -15,5 +15,12 @@ export const revisionNumber: PathParam = {
   noun: "revision",
 };
 export const executionId: PathParam = { schema: uuid, isValid: isUuid, code: "EXECUTION_NOT_FOUND", noun: "execution" };
+export const artifactName: PathParam = { schema: Type.String(), isValid: anyText, code: "ARTIFACT_NOT_FOUND", noun: "artifact" };
 export const traceId: PathParam = { schema: uuid, isValid: isUuid, code: "TRACE_NOT_FOUND", noun: "trace" };
+export const pluginName: PathParam = {
+  schema: Type.String({ pattern: "^[a-z0-9-]+$" }),
+  isValid: (text) => /^[a-z0-9-]{1,64}$/.test(text),
+  code: "PLUGIN_NOT_FOUND",
+  noun: "plugin",
+};
 export const keyId: PathParam = { schema: uuid, isValid: isUuid, code: "KEY_NOT_FOUND", noun: "API key" };

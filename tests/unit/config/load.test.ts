@@ -231,3 +231,18 @@ test("server URL, key and the runtime switch come from flags and environment", (
     runtimeDisabled: false,
   });
 });
+
+test("a ceiling of permissions has the form of a workflow's block", () => {
+  expect(load().config.plugins.permissions).toBeNull();
+  write(
+    "autokestra.yaml",
+    'plugins: { permissions: { network: ["*.corp:443"], filesystem: { read: [/srv], write: [$workspace] }, memoryMb: 1024 } }\n',
+  );
+  const ceiling = { network: ["*.corp:443"], filesystem: { read: ["/srv"], write: ["$workspace"] }, memoryMb: 1024 };
+  expect(load().config.plugins.permissions).toEqual(ceiling);
+  expect(load({}, { WORKFLOW_PLUGINS_PERMISSIONS: '{"network":[]}' }).config.plugins.permissions).toEqual({ network: [] });
+  for (const wrong of ['network: ["*:*"]', "filesystem: { read: [./data] }", "filesystem: { write: [$home] }", "memoryMb: 0", "networks: []"]) {
+    write("autokestra.yaml", `plugins: { permissions: { ${wrong} } }\n`);
+    expect(refusal(() => load()).code).toBe("CONFIG_INVALID");
+  }
+});

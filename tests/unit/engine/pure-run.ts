@@ -1,14 +1,16 @@
 // An execution without store, processes and time: decide and fold alone, moved by hand. Every event is folded a second time, as after a restart.
 import type { ErrorBody, Json, JsonObject } from "../../../src/base/index.ts";
-import type { DecideContext, Decision, TaskStart } from "../../../src/engine/decision.ts";
+import type { DecideContext, Decision, Preparation, TaskStart } from "../../../src/engine/decision.ts";
 import { decideNext, decideRecovery, isOverdue } from "../../../src/engine/decide.ts";
 import { fold } from "../../../src/engine/fold.ts";
 import { type Machine, newMachine, nextWake, stopMachine } from "../../../src/engine/machine.ts";
+import type { TaskAsk, TaskPrepared } from "../../../src/engine/ports.ts";
 import { decideResult, type TaskResult } from "../../../src/engine/results.ts";
 import { type EventDraft, findCoreAction } from "../../../src/model/index.ts";
 import { compileWorkflow, parseWorkflow } from "../../../src/workflow/index.ts";
 import { checkDraft } from "../../../src/trace/catalogue/catalogue.ts";
 import { countingIds, startAt } from "../../flow/fake-time.ts";
+import { unconfined } from "../../flow/scripted-invoker.ts";
 
 export const failed = (code = "PLUGIN_EXIT", retryable = true): TaskResult => {
   const error: ErrorBody = { code, kind: "failed", message: "It was told to fail" };
@@ -25,6 +27,11 @@ export class PureRun {
   now = startAt;
   slots = 50;
   drawn = 0.5;
+  environment: Record<string, string> = {};
+  readonly asks: TaskAsk[] = [];
+  /** Tasks for which something is being looked up. */
+  readonly underWay = new Set<string>();
+  prepare: (ask: TaskAsk) => TaskPrepared | null = () => unconfined;
   readonly #definition: JsonObject;
   readonly #inputs: JsonObject;
   readonly #ids = countingIds();
@@ -55,12 +62,27 @@ export class PureRun {
       rootSpanId: id,
       parentSpanId: null,
       folder: null,
+      allow: null,
     };
     return newMachine(header, compileWorkflow(definition));
   }
 
   get context(): DecideContext {
-    return { clock: { now: () => this.now }, ids: this.#ids, random: () => this.drawn, slots: this.slots, sandbox: { level: "off", layers: [] } };
+    const preparation: Preparation = {
+      isUnderWay: (id) => this.underWay.has(id),
+      ask: (ask) => {
+        this.asks.push(ask);
+        return this.prepare(ask);
+      },
+    };
+    return {
+      clock: { now: () => this.now },
+      ids: this.#ids,
+      random: () => this.drawn,
+      slots: this.slots,
+      environment: this.environment,
+      preparation,
+    };
   }
 
   take(decision: Decision): boolean {
