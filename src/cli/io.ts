@@ -9,7 +9,7 @@ export type SignalName = "SIGINT" | "SIGTERM";
 export type CliIo = {
   cwd: string;
   env: Readonly<Record<string, string | undefined>>;
-  stdout(text: string): void;
+  stdout(text: string | Uint8Array): void;
   stderr(text: string): void;
   stdoutIsTty: boolean;
   stderrIsTty: boolean;
@@ -27,8 +27,8 @@ export type CliIo = {
 export const brokenPipe = Symbol("broken pipe");
 
 // Written at once: what was printed is out whatever ends the process next. A full pipe that does not block is waited for.
-function writeAll(fd: number, text: string): void {
-  let rest = Buffer.from(text, "utf8");
+function writeAll(fd: number, text: string | Uint8Array): void {
+  let rest = typeof text === "string" ? Buffer.from(text, "utf8") : Buffer.from(text.buffer, text.byteOffset, text.byteLength);
   const pause = new Int32Array(new SharedArrayBuffer(4));
   while (rest.length > 0) {
     try {
@@ -43,7 +43,7 @@ function writeAll(fd: number, text: string): void {
 }
 
 // An answer that is lost is a failure of the command, whatever it did before.
-function printAnswer(text: string): void {
+function printAnswer(text: string | Uint8Array): void {
   try {
     writeAll(1, text);
   } catch (cause) {

@@ -3,6 +3,8 @@ import type { CommandSpec } from "./command.ts";
 import { authorSpecs } from "./specs/author-specs.ts";
 import { executionSpecs } from "./specs/execution-specs.ts";
 import { laterSpecs } from "./specs/later-specs.ts";
+import { pluginSpecs } from "./specs/plugin-specs.ts";
+import { programSpecs } from "./specs/program-specs.ts";
 import { recordSpecs } from "./specs/record-specs.ts";
 import { serverSpecs } from "./specs/server-specs.ts";
 import { workflowSpecs } from "./specs/workflow-specs.ts";
@@ -11,7 +13,9 @@ export const commandSpecs: readonly CommandSpec[] = [
   ...workflowSpecs,
   ...executionSpecs,
   ...authorSpecs,
+  ...pluginSpecs,
   ...serverSpecs,
   ...recordSpecs,
   ...laterSpecs,
+  ...programSpecs,
 ];

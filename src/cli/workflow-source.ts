@@ -1,7 +1,7 @@
 // Files checked in this process, before anything is sent or stored.
 import { fail } from "../base/index.ts";
 import { type Diagnostic, findCoreAction, hasErrors, type WorkflowDefinition } from "../model/index.ts";
-import { parseWorkflow, renderDiagnostics } from "../workflow/index.ts";
+import { type FindAction, parseWorkflow, renderDiagnostics } from "../workflow/index.ts";
 import type { CliContext } from "./context.ts";
 import { hasColor } from "./render/style.ts";
 import { visible } from "./render/visible.ts";
@@ -10,15 +10,27 @@ import type { SourceFile } from "./source-file.ts";
 export type CheckedSource = { definition: WorkflowDefinition | null; diagnostics: Diagnostic[]; source: SourceFile };
 export type ParsedSource = { id: string; source: SourceFile };
 
-/** All findings about one file. */
-export function checkSource(source: SourceFile): CheckedSource {
-  const checked = parseWorkflow(source.broken ?? source.source, {
-    file: source.file,
-    hasFolder: source.folder !== null,
-    findAction: findCoreAction,
-    availability: true,
+/** All findings about one file. Plugins are looked for only where a task uses one: most files cost no look at the configuration. */
+export async function checkSource(context: CliContext, source: SourceFile): Promise<CheckedSource> {
+  const names = new Set<string>();
+  const checked = parseSource(source, (action) => {
+    const core = findCoreAction(action);
+    if (core === null) names.add(action);
+    return core;
   });
-  return { ...checked, source };
+  const usesPlugins = [...names].some((action) => !action.startsWith("core/"));
+  return { ...(usesPlugins ? parseSource(source, await findInstalled(context)) : checked), source };
+}
+
+function parseSource(source: SourceFile, findAction: FindAction) {
+  const { file, folder } = source;
+  return parseWorkflow(source.broken ?? source.source, { file, hasFolder: folder !== null, findAction, availability: true });
+}
+
+async function findInstalled(context: CliContext): Promise<FindAction> {
+  const { createRegistry } = await import("../app/index.ts");
+  const registry = createRegistry(await context.loadConfig());
+  return (action) => registry.describe(action);
 }
 
 /** Findings with the lines they are about, on stderr. */
@@ -42,16 +54,16 @@ export function invalidSources(context: CliContext, checked: readonly CheckedSou
 }
 
 /** The definition of one file. @throws WORKFLOW_INVALID after showing the findings */
-export function requireDefinition(context: CliContext, source: SourceFile, verb: string): WorkflowDefinition {
-  const checked = checkSource(source);
+export async function requireDefinition(context: CliContext, source: SourceFile, verb: string): Promise<WorkflowDefinition> {
+  const checked = await checkSource(context, source);
   if (checked.definition !== null) return checked.definition;
   if (!context.common.json) noteFindings(context, [checked]);
   throw invalidSources(context, [checked], verb);
 }
 
 /** Ids of files of which none has errors. @throws WORKFLOW_INVALID */
-export function requireIds(context: CliContext, sources: readonly SourceFile[], verb: string): ParsedSource[] {
-  const checked = sources.map(checkSource);
+export async function requireIds(context: CliContext, sources: readonly SourceFile[], verb: string): Promise<ParsedSource[]> {
+  const checked = await Promise.all(sources.map((source) => checkSource(context, source)));
   if (!context.common.json) noteFindings(context, checked);
   if (checked.some((one) => one.definition === null)) throw invalidSources(context, checked, verb);
   return checked.flatMap(({ definition, source }) => (definition === null ? [] : [{ id: definition.id, source }]));

@@ -1,9 +1,10 @@
 // Nothing that a task started outlives it: not its normal end, not a timeout, not a cancel, not Ctrl-C.
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { Home, processesWith, until } from "../product/binary.ts";
 
 const stray = (marker: string, end: string, extra = "") => `id: stray
+permissions: { filesystem: { write: [./marks] } }
 tasks:
   - id: t
     run: |
@@ -24,7 +25,8 @@ async function prepare(name: string, end: string, extra = "") {
   await Bun.write(home.path("stray.yaml"), stray(marker, end, extra));
   const config = home.path("c.yaml");
   await Bun.write(config, "execution: { killGrace: 300ms }\n");
-  const ready = home.path("ready");
+  mkdirSync(home.path("marks"));
+  const ready = home.path("marks/ready");
   const run = home.start(["run", "stray.yaml", "-c", config, "--input", `ready=${ready}`]);
   await until(() => (existsSync(ready) ? true : null));
   return { home, marker, run };

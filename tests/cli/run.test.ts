@@ -131,14 +131,6 @@ describe("a file", () => {
     expect(JSON.parse((await home.run(["describe", "piped", "--json"])).stdout)).toMatchObject({ folder: realpathSync(home.dir) });
   });
 
-  test.each(["--allow-net=h:1", "--allow-read=/x", "--allow-write=/x", "--allow-env=A", "--allow-all", "--learn", "--learn=grants.yaml"])(
-    "%s is of a later version",
-    async (option) => {
-      const { code, stderr } = await home.run(["run", plain, option, "--json"]);
-      expect([code, (JSON.parse(stderr) as { error: { code: string } }).error.code]).toEqual([3, "NOT_AVAILABLE_YET"]);
-    },
-  );
-
   test("errors in the file end with 3 and say where", async () => {
     const bad = file("bad.yaml", "id: bad\ntasks:\n  - id: a\n    run: echo\n    needs: [zz]\n");
     const human = await home.run(["run", bad]);

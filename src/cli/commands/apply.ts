@@ -16,7 +16,7 @@ export async function applyPaths(context: CliContext, values: ApplyValues): Prom
     .flatMap((path) => (folders.includes(path) ? listWorkflowFiles(context, path) : [path]))
     .map((file) => readSource(context, file));
   if (sources.length === 0 && !values.prune) throw fail("FILE_NOT_FOUND", `Cannot apply ${values.paths.join(", ")}: no workflow files there`);
-  const parsed = requireIds(context, sources, "apply");
+  const parsed = await requireIds(context, sources, "apply");
   refuseDoubles(parsed);
   const { facade, knowsFolders } = await context.connect();
   if (values.prune && !knowsFolders) throw fail("USAGE", "Cannot prune on a server named by its URL: it knows nothing of this machine's folders");

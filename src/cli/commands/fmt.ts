@@ -14,14 +14,15 @@ export async function formatFiles(context: CliContext, { files, check, write }: 
   if (check && write) throw fail("USAGE", "Cannot check and write at once: leave --check or --write out");
   if (!check && !write && files.length > 1) throw fail("USAGE", "Cannot print several files: use --check or --write");
   if (write && files.includes("-")) throw fail("USAGE", "Cannot write to stdin: leave --write out");
-  const results = files.map((file) => {
+  const results = [];
+  for (const file of files) {
     const read = readSource(context, file);
     // The parser is given text; bytes that make none are refused with their diagnostic before.
-    if (read.broken !== undefined) requireDefinition(context, read, "format");
+    if (read.broken !== undefined) await requireDefinition(context, read, "format");
     const { source } = read;
     const formatted = formatWorkflow(source, file);
-    return { file, source, formatted, changed: formatted !== source };
-  });
+    results.push({ file, source, formatted, changed: formatted !== source });
+  }
   if (!check && !write) {
     for (const { formatted } of results) context.print(formatted);
     return 0;

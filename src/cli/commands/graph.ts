@@ -12,7 +12,7 @@ import { requireDefinition } from "../workflow-source.ts";
 export async function drawGraph(context: CliContext, values: { target: string; format: string | null; output: string | null }): Promise<void> {
   const format = parseChoice("--format", values.format, graphFormats) ?? "ascii";
   const source = namesFile(context, values.target) ? readSource(context, values.target) : await storedSource(context, values.target);
-  const drawn = renderGraph(requireDefinition(context, source, "draw"), format);
+  const drawn = renderGraph(await requireDefinition(context, source, "draw"), format);
   if (values.output !== null) return writeOutput(context, values.output, drawn);
   if (context.common.json) return context.printJson({ format, graph: drawn });
   context.print(`${visible(drawn).trimEnd()}\n`);

@@ -18,7 +18,7 @@ export async function runOnServer(context: CliContext, run: ServerRun): Promise<
   const id = run.source === null ? run.target : await applySource(context, facade, { source: run.source, knowsFolders });
   const workflow = await facade.getWorkflow(id);
   // Its text says how inputs are read and which tasks there are.
-  const definition = requireDefinition(context, { file: id, source: workflow.source, folder: workflow.folder }, "run");
+  const definition = await requireDefinition(context, { file: id, source: workflow.source, folder: workflow.folder }, "run");
   const inputs = requireInputs(definition, { texts: run.inputTexts, values: run.inputs }, "run");
   const start = async () => (await facade.startExecution({ workflow: id, inputs, revision: workflow.revision })).started;
   if (run.wait) return await startAndWait(context, facade, { definition, start });
@@ -35,7 +35,7 @@ async function applySource(
   facade: Facade,
   { source, knowsFolders }: { source: SourceFile; knowsFolders: boolean },
 ): Promise<string> {
-  const { id } = requireDefinition(context, source, "run");
+  const { id } = await requireDefinition(context, source, "run");
   const present = await findWorkflow(facade, id);
   // From another folder the same text means other files.
   if (present?.sha256 === sha256Hex(source.source) && (!knowsFolders || present.folder === source.folder)) return id;

@@ -7,12 +7,15 @@ import {
   ExecutionSchema,
   KeyListSchema,
   LogPageSchema,
+  PluginListSchema,
+  PluginSchema,
   StatusSchema,
   TraceEventSchema,
   ValidationSchema,
   WorkflowListSchema,
   WorkflowSchema,
 } from "../../model/index.ts";
+import { ManifestForm } from "../../plugins/index.ts";
 import { workflowJsonSchema } from "../../workflow/index.ts";
 import type { CliContext } from "../context.ts";
 import { suggest } from "../suggest.ts";
@@ -27,6 +30,9 @@ const schemas: Record<string, { about: string; read: () => object }> = {
   "workflow-list": { about: "list --json", read: () => WorkflowListSchema },
   "log-page": { about: "execution logs --json", read: () => LogPageSchema },
   "created-key": { about: "key create --json", read: () => CreatedKeySchema },
+  "plugin-manifest": { about: "plugin.yaml", read: () => ManifestForm },
+  "plugin-list": { about: "plugin list --json", read: () => PluginListSchema },
+  "plugin-detail": { about: "plugin inspect --json", read: () => PluginSchema },
   "key-list": { about: "key list --json", read: () => KeyListSchema },
   status: { about: "The server's status", read: () => StatusSchema },
   validation: { about: "validate --json", read: () => ValidationSchema },

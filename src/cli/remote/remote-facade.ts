@@ -2,6 +2,7 @@
 import { isObject, toIso } from "../../base/index.ts";
 import type {
   ApplyRequest,
+  ArtifactRequest,
   EventPage,
   EventQuery,
   EventStreamQuery,
@@ -9,11 +10,12 @@ import type {
   Facade,
   LogQuery,
   LogStreamQuery,
+  OpenedArtifact,
   StartAnswer,
   StartRequest,
 } from "../../app/index.ts";
 import type { Applied, Execution, LogItem, Started } from "../../model/index.ts";
-import { type Call, readJson, type RemoteServer, route, send } from "./http-client.ts";
+import { type Call, readJson, type RemoteServer, route, send, unreachable } from "./http-client.ts";
 import { rawArrayItems } from "./raw-items.ts";
 import { streamServerEvents } from "./sse.ts";
 
@@ -38,10 +40,16 @@ export function createRemoteFacade(server: RemoteServer): Facade {
     listTaskRuns: ({ executionId, ...query }) => ask({ method: "GET", path: route`/api/v1/executions/${executionId}/tasks`, query }),
     listLogs: (query) => ask({ method: "GET", path: route`/api/v1/executions/${query.executionId}/logs`, query: logQuery(query) }),
     streamLogs: (query, signal) => streamRemoteLogs(server, query, signal),
+    listArtifacts: ({ executionId, ...query }) => ask({ method: "GET", path: route`/api/v1/executions/${executionId}/artifacts`, query }),
+    openArtifact: (request) => openRemoteArtifact(server, request),
     cancelExecution: async (id) => {
       const response = await send(server, { method: "POST", path: route`/api/v1/executions/${id}/cancel` });
       return { already: response.status === 200, started: await readJson<Started>(server, response) };
     },
+
+    listPlugins: (query) => ask({ method: "GET", path: "/api/v1/plugins", query }),
+    getPlugin: (id) => ask({ method: "GET", path: pluginPath(id) }),
+    reloadPlugins: () => ask({ method: "POST", path: "/api/v1/plugins/reload" }),
 
     listTraces: (query) => ask({ method: "GET", path: "/v1/traces", query }),
     listEvents: (query) => listRemoteEvents(server, query),
@@ -51,6 +59,11 @@ export function createRemoteFacade(server: RemoteServer): Facade {
     listKeys: (query) => ask({ method: "GET", path: "/api/v1/keys", query }),
     revokeKey: (id) => ask({ method: "DELETE", path: route`/api/v1/keys/${id}` }),
   };
+}
+
+function pluginPath(id: string): string {
+  const [namespace = "", ...rest] = id.split("/");
+  return route`/api/v1/plugins/${namespace}/${rest.join("/")}`;
 }
 
 const isoOf = (at: number | undefined) => (at === undefined ? undefined : toIso(at));
@@ -82,6 +95,21 @@ async function startRemote(server: RemoteServer, { workflow, waitMs, idempotency
   const answer = await readJson<Started | Execution>(server, response);
   if (!("execution" in answer)) return { started: answer, execution: null };
   return { started: { executionId: answer.execution.executionId, state: answer.execution.state }, execution: answer };
+}
+
+async function openRemoteArtifact(server: RemoteServer, { executionId, name, taskId }: ArtifactRequest): Promise<OpenedArtifact> {
+  const path = route`/api/v1/executions/${executionId}/artifacts/${name}`;
+  const { headers, body } = await send(server, { method: "GET", path, query: { taskId }, headers: { accept: "*/*" } });
+  const sha256 = headers.get("etag")?.replaceAll('"', "") ?? "";
+  return { name, sha256, size: null, contentType: headers.get("content-type") ?? "application/octet-stream", pieces: () => piecesOf(server, body) };
+}
+
+async function* piecesOf(server: RemoteServer, body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+  try {
+    if (body !== null) yield* body;
+  } catch (cause) {
+    throw unreachable(server, cause);
+  }
 }
 
 async function* streamRemoteLogs(server: RemoteServer, query: LogStreamQuery, signal: AbortSignal): AsyncGenerator<LogItem> {

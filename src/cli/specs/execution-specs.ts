@@ -1,5 +1,5 @@
 // Commands about executions.
-import { command, flag, later, list, one, text } from "../command.ts";
+import { command, flag, later, list, one, optional, text } from "../command.ts";
 import { pageOptions } from "./page-options.ts";
 
 const group = "Executions";
@@ -69,11 +69,28 @@ export const executionSpecs = [
     examples: [["Cancel one", "execution cancel 0198c0de-0000-7000-8000-000000000000"]],
     load: async () => (await import("../commands/executions.ts")).cancelExecution,
   }),
+  command({
+    path: "execution artifacts",
+    group,
+    about: "List the files that an execution's tasks left behind, or read one",
+    details: "A file goes to stdout, or into FILE; an existing file is overwritten with --force only. Of several with one name it is the newest.",
+    args: { id: one("ID"), name: optional("NAME") },
+    options: {
+      ...pageOptions,
+      output: text("-o,--output", "FILE", "Write it into this file or folder; - is stdout"),
+      task: text("--task", "T", "Only of this task"),
+      force: flag("--force", "Overwrite an existing file"),
+    },
+    examples: [
+      ["List them", "execution artifacts 0198c0de-0000-7000-8000-000000000000"],
+      ["Save one", "execution artifacts 0198c0de-0000-7000-8000-000000000000 report.pdf -o report.pdf"],
+    ],
+    load: async () => (await import("../commands/artifacts.ts")).showArtifacts,
+  }),
   later(group, "execution pause", "Let running tasks end and start no others"),
   later(group, "execution resume", "Go on with a paused execution"),
   later(group, "execution restart", "Start again from a task, reusing what succeeded before it"),
   later(group, "execution resolve", "Say what became of a task whose outcome is unknown"),
-  later(group, "execution artifacts", "List or save the files an execution produced"),
   later(group, "execution replay", "Decide an execution again from its trace"),
   later(group, "execution diff", "Compare two executions"),
   later(group, "execution report", "Write a report as one HTML file"),

@@ -11,17 +11,6 @@ export const laterSpecs = [
     "trigger backfill": "Start what a time range missed",
     "trigger fire": "Fire a trigger now",
   }),
-  ...words("Plugins", {
-    "plugin list": "List plugins",
-    "plugin inspect": "Show an action's input and output schema",
-    "plugin validate": "Check a plugin's manifest",
-    "plugin init": "Write the skeleton of a plugin",
-    "plugin test": "Run a plugin's tests",
-    "plugin types": "Write types for a plugin's actions",
-    "plugin install": "Install a plugin from a path",
-    "plugin approve": "Approve a plugin's permissions",
-    "plugin remove": "Remove a plugin",
-  }),
   ...words("Secrets", {
     "secrets set": "Store a secret",
     "secrets get": "Print a secret",
@@ -81,7 +70,6 @@ export const laterSpecs = [
   }),
   ...words("This program", {
     init: "Write a project's first files",
-    doctor: "Check this installation",
     test: "Replay goldens",
     backup: "Back the store up",
     restore: "Restore a backup",
