@@ -1,0 +1,2 @@
+name=${1:?usage: greet NAME}
+printf 'Hello, %s!\n' "$(upper "$name")"

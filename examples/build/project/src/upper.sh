@@ -1,0 +1,1 @@
+upper() { printf '%s' "$1" | tr '[:lower:]' '[:upper:]'; }
