@@ -1,9 +1,11 @@
 // Builds the product for this machine: dist/workflow, one compiled binary, with its two other names as links.
-// `--docs` writes the generated documents instead, `--release` also makes the files that install.sh takes.
+// `--docs` writes the generated documents instead, `--runtime` only what the binary embeds for plugins, `--release` also makes
+// the files that install.sh takes.
 import { createHash } from "node:crypto";
 import { chmod, mkdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { packRuntime } from "./.ci/build/runtime-pack.ts";
 
 const root = import.meta.dir;
 /** Other names under which the binary is called; it looks at its own name to know. */
@@ -85,6 +87,7 @@ async function main(): Promise<void> {
     args: Bun.argv.slice(2),
     options: {
       docs: { type: "boolean", default: false },
+      runtime: { type: "boolean", default: false },
       release: { type: "boolean", default: false },
       "base-url": { type: "string", default: "" },
       entry: { type: "string", default: join(root, "src/main.ts") },
@@ -93,6 +96,8 @@ async function main(): Promise<void> {
   });
   if (values.docs) return writeDocs();
   const started = performance.now();
+  await packRuntime(root);
+  if (values.runtime) return;
   const binary = { entry: resolve(values.entry), outfile: resolve(values.out) };
   await compile(binary);
   await link(binary.outfile);

@@ -1,6 +1,6 @@
 // kill -9 of the real server at moments of chance: what was acknowledged is there afterwards, once, and ends.
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Home, processesWith, type Server, until } from "../product/binary.ts";
 
@@ -84,12 +84,13 @@ test(`[WF-05] kill -9 at any moment loses nothing acknowledged, repeats nothing,
 test("kill -9 of a one-shot leaves no process, and the next server start ends its execution", async () => {
   const home = new Home();
   const marker = `oneshot-${process.pid}-${Date.now()}`;
+  mkdirSync(home.path("marks"));
   await Bun.write(
     home.path("long.yaml"),
-    `id: long\ntasks:\n  - id: hold\n    run: |\n      setsid sleep 300 &\n      (nohup sleep 300 >/dev/null 2>&1 &)\n      touch "$HOLD"\n      sleep 300\n    env: { MARK: ${marker}, HOLD: ${home.path("held")} }\n`,
+    `id: long\npermissions: { filesystem: { write: [./marks] } }\ntasks:\n  - id: hold\n    run: |\n      setsid sleep 300 &\n      (nohup sleep 300 >/dev/null 2>&1 &)\n      touch "$HOLD"\n      sleep 300\n    env: { MARK: ${marker}, HOLD: ${home.path("marks/held")} }\n`,
   );
   const { child, ended } = home.start(["run", "long.yaml", "--wait"]);
-  await until(() => (existsSync(home.path("held")) ? true : null));
+  await until(() => (existsSync(home.path("marks/held")) ? true : null));
   expect(processesWith(marker).length).toBeGreaterThan(2);
   child.kill("SIGKILL");
   await ended;

@@ -19,7 +19,7 @@ const rows: ReadonlyMap<string, number> = new Map(
 );
 
 /** Places outside src that code may import: the version, and embedded files. */
-const outside = ["package.json", "assets/"];
+const outside = ["package.json", "assets/", "dist/runtime.pack"];
 /** What the built-in actions may import: they run in processes of their own, like plugins. */
 const actionImports = ["base", "model", "sdk"];
 const sqlite = "src/storage/sqlite/";
