@@ -13,6 +13,7 @@ export const suites: readonly Suite[] = [
   { name: "golden", minutes: 4, testSeconds: 60 },
   { name: "sim", minutes: 10, testSeconds: 300 },
   { name: "sandbox", minutes: 10, testSeconds: 60 },
+  { name: "attack", minutes: 6, testSeconds: 120 },
   { name: "docker", minutes: 6, testSeconds: 60 },
   { name: "cli", minutes: 12, testSeconds: 60 },
   { name: "crash", minutes: 10, testSeconds: 120 },

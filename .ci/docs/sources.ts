@@ -1,6 +1,7 @@
 // The registry of generated files: `npm run docs` writes each, and tidy compares each. Add a page by adding a line.
 import { renderConformance } from "../../tests/conformance/generate.ts";
 import { workflowJsonSchema } from "../../src/workflow/index.ts";
+import { renderActions } from "./actions.ts";
 import { renderCli } from "./cli.ts";
 import { renderConfig } from "./config.ts";
 import { renderDiagnostics } from "./diagnostics.ts";
@@ -19,6 +20,7 @@ export const docsSources: readonly DocsSource[] = [
   { path: "docs/reference/events.md", render: renderEvents },
   { path: "docs/reference/diagnostics.md", render: renderDiagnostics },
   { path: "docs/reference/cli.md", render: renderCli },
+  { path: "docs/reference/actions.md", render: renderActions },
   { path: "docs/reference/config.md", render: renderConfig },
   { path: "docs/reference/http.md", render: renderHttp },
   { path: "docs/conformance.md", render: renderConformance },

@@ -5,6 +5,12 @@
  * What it answers stands in a table of the plan: for each system call an action and the arguments that hold a path, a
  * descriptor or flags. An answer never lets through what the task can change after it was looked at, unless another
  * layer holds it too (ports of connect: Landlock, and the loopback binding of every socket).
+ *
+ * Where neither a read-only tree nor another user keeps the task from changing what lies outside of its folders, it may
+ * change modes, owners and times only through the keeper. The keeper opens the file itself: a path from the descriptor
+ * of a tree that the task may write, which the kernel then does not let it leave; an open file only when it is a regular
+ * one that the task has open for writing, which Landlock allowed. It has no rights that the task lacks, and what it has
+ * opened the task cannot exchange any more.
  */
 
 enum action {
@@ -15,20 +21,27 @@ enum action {
   ACTION_FIRST = 5,   /* passes once, for the task's own first process, then as DENY */
   ACTION_SEE = 6,     /* passes and is reported, with its path */
   ACTION_SEE_ADDRESS = 7,
+  ACTION_CHMOD = 8,   /* done here for the trees that the task may write, else as DENY; `value` is the mode's argument */
+  ACTION_CHOWN = 9,   /* the same; `value` is the user's argument, the group's comes next */
+  ACTION_TIMES = 10,  /* the same; `value` is the argument that points to the two times */
 };
 
-enum { NO_ARGUMENT = 255, TEXT_MAX = 4096, RECORD_HEAD = 32, ADDRESS_MAX = 128, SEEN = 4096, KEEPER_HEAD = 64 };
+enum { NO_ARGUMENT = 255, NO_FOLLOW = 254, OPEN_TRIES = 8, TEXT_MAX = 4096, RECORD_HEAD = 32, ADDRESS_MAX = 128, SEEN = 4096, KEEPER_HEAD = 64 };
 enum { KEEPER_PATIENT = 1, KEEPER_TELLS_PID = 2, KEEPER_OWN_PROC = 4 };
 
-struct rule { u32 number; u8 action, folder, path, value; int error; };
+/* `flags`: the argument with AT_ flags, or NO_FOLLOW. */
+struct rule { u32 number; u8 action, folder, path, value, flags, zero[3]; int error; };
 
-/* In the plan's blob: this head, the rules, then the two lists of ports. */
+/* In the plan's blob: this head, the rules, the two lists of ports, then the roots: the trees that the task may write. */
 struct keeper {
   u32 rules, connects, listens, flags;
   int listener, notices;
-  u32 capability_head[2], capabilities[6], zero[2];
+  u32 capability_head[2], capabilities[6], roots, roots_at;
   struct rule rule[];
 };
+
+/* A descriptor of the tree and its path with a null byte, padded to 4 bytes; the path of / is empty. */
+struct root { int descriptor; u32 length; char path[]; };
 
 struct record { u32 bytes, rule; int error; u32 lost; u64 value; u32 found, zero; char text[TEXT_MAX - RECORD_HEAD]; };
 
@@ -93,6 +106,18 @@ static long read_path(const struct rule *rule, const struct notification *call_,
   return base + length;
 }
 
+/* The name of a file that the task has open, in `joined`; its length, 0 when it cannot be told. */
+static long name_descriptor(const struct keeper *keeper, u32 pid, u64 descriptor) {
+  char link[48];
+  if (!(keeper->flags & KEEPER_OWN_PROC)) return 0;
+  long at = append_number(link, append(link, append_number(link, append(link, 0, "/proc/"), pid), "/fd/"), (u32)descriptor);
+  link[at] = 0;
+  long length = syscall6(SYS_readlinkat, AT_FDCWD, (long)link, (long)joined, TEXT_MAX, 0, 0);
+  if (length < 0) length = 0;
+  joined[length] = 0;
+  return length;
+}
+
 /* ---- telling the engine ---------------------------------------------------------------------------------------- */
 
 /* Whether the same was told before; a direct-mapped memory that forgets what it has no room for. */
@@ -129,13 +154,16 @@ static void tell(const struct keeper *keeper, u32 length) {
 static void start_record(const struct keeper *keeper, const struct rule *rule, const struct notification *call_) {
   record.rule = (u32)(rule - keeper->rule);
   record.error = rule->error;
-  record.value = rule->value == NO_ARGUMENT ? 0 : call_->arguments[rule->value];
+  if (call_->number == SYS_socket) record.value = call_->arguments[0] << 32 | (call_->arguments[1] & 0xffffffff);
+  else record.value = rule->value == NO_ARGUMENT ? 0 : call_->arguments[rule->value];
   record.found = 0;
 }
 
 static void tell_path(const struct keeper *keeper, const struct rule *rule, const struct notification *call_) {
   start_record(keeper, rule, call_);
-  long length = rule->path == NO_ARGUMENT ? 0 : read_path(rule, call_, keeper->flags);
+  long length = 0;
+  if (rule->path != NO_ARGUMENT) length = read_path(rule, call_, keeper->flags);
+  else if (rule->action >= ACTION_CHMOD) length = name_descriptor(keeper, call_->pid, call_->arguments[0]);
   if (length > TEXT_MAX - RECORD_HEAD) length = TEXT_MAX - RECORD_HEAD;
   if (length > 0 && (keeper->flags & KEEPER_PATIENT)) record.found = syscall6(SYS_faccessat, AT_FDCWD, (long)joined, 0, 0, 0, 0) == 0;
   memcpy(record.text, joined, (u64)length);
@@ -208,6 +236,115 @@ static int is_port_listed(const struct notification *call_, const u32 *ports, u3
   return 0;
 }
 
+/* ---- changing files for the task --------------------------------------------------------------------------------- */
+
+static int starts_with(const char *words, const char *start, u32 length) {
+  for (u32 at = 0; at < length; at++) if (words[at] != start[at]) return 0;
+  return words[length] == 0 || words[length] == '/';
+}
+
+/* What the absolute path in `joined` names, opened from the root above it: a descriptor, -EPERM when it lies outside of
+   them all or a link in it leads there. */
+static long open_below(const struct keeper *keeper, u64 follow) {
+  const struct root *root = (const struct root *)((const u8 *)keeper + keeper->roots_at);
+  if (joined[0] != '/') return -EPERM;
+  for (u32 at = 0; at < keeper->roots; at++) {
+    if (starts_with(joined, root->path, root->length)) {
+      const char *rest = joined + root->length;
+      while (*rest == '/') rest++;
+      struct open_how how = {O_PATH | O_CLOEXEC | follow, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+      long opened = -EAGAIN;
+      /* A granted file is a root without anything below it. */
+      if (*rest == 0) return call(SYS_fcntl, root->descriptor, F_DUPFD_CLOEXEC, 0);
+      for (int try = 0; try < OPEN_TRIES && opened == -EAGAIN; try++)
+        opened = syscall6(SYS_openat2, root->descriptor, (long)rest, (long)&how, sizeof how, 0, 0);
+      return opened == -EXDEV || opened == -ELOOP || opened == -EAGAIN ? -EPERM : opened;
+    }
+    root = (const struct root *)(root->path + ((root->length + 4) & ~3u));
+  }
+  return -EPERM;
+}
+
+/* The C library changes a link's own mode by /proc/self/fd/N of a file that it has opened: that number, -1 for any other
+   path in `joined`. */
+static long opened_number(void) {
+  const char *start = "/proc/self/fd/";
+  long at = 0, number = 0, digits = 0;
+  for (; start[at]; at++) if (joined[at] != start[at]) return -1;
+  for (; joined[at] >= '0' && joined[at] <= '9' && digits < 9; digits++) number = number * 10 + (joined[at++] - '0');
+  return digits > 0 && joined[at] == 0 ? number : -1;
+}
+
+/* By its name, which was found out by following all links. */
+static long open_named(const struct keeper *keeper, const struct notification *call_, u64 descriptor) {
+  return name_descriptor(keeper, call_->pid, descriptor) > 0 ? open_below(keeper, O_NOFOLLOW) : -EPERM;
+}
+
+/* A file that the task has open, when that shows that it may write it. */
+static long take_written(u32 pid, u64 descriptor) {
+  long handle = call(SYS_pidfd_open, pid, PIDFD_THREAD, 0);
+  if (handle < 0) handle = call(SYS_pidfd_open, pid, 0, 0);
+  if (handle < 0) return -EPERM;
+  long file = call(SYS_pidfd_getfd, handle, (long)descriptor, 0);
+  call(SYS_close, handle, 0, 0);
+  if (file < 0) return file;
+  struct status status;
+  memset(&status, 0, sizeof status);
+  long flags = call(SYS_fcntl, file, F_GETFL, 0);
+  long got = syscall6(SYS_statx, file, (long)"", AT_EMPTY_PATH, STATX_TYPE, (long)&status, 0);
+  if (flags >= 0 && (flags & O_ACCMODE) != 0 && (flags & O_PATH) == 0 && got == 0 && (status.mode & S_IFMT) == S_IFREG) return file;
+  call(SYS_close, file, 0, 0);
+  return -EPERM;
+}
+
+/* Opens what a call wants to change, by its arguments. */
+static long open_changed(const struct keeper *keeper, const struct rule *rule, const struct notification *call_) {
+  if (rule->path == NO_ARGUMENT) {
+    long file = take_written(call_->pid, call_->arguments[0]);
+    return file == -EPERM ? open_named(keeper, call_, call_->arguments[0]) : file;
+  }
+  u64 flags = rule->flags == NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : rule->flags == NO_ARGUMENT ? 0 : call_->arguments[rule->flags];
+  if (flags & ~(u64)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return -EPERM;
+  long length = read_path(rule, call_, keeper->flags);
+  if (length == 0) return -EPERM;
+  if (text[0] == 0 && !(flags & AT_EMPTY_PATH)) return -ENOENT;
+  long number = opened_number();
+  if (number >= 0) return open_named(keeper, call_, (u64)number);
+  return open_below(keeper, flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
+}
+
+/* Does the call on the opened file; what the kernel says to it. */
+static long change(const struct rule *rule, const struct notification *call_, long file, const struct timespec *times) {
+  u64 value = call_->arguments[rule->value];
+  char link[32];
+  link[append_number(link, append(link, 0, "/proc/self/fd/"), (u32)file)] = 0;
+  switch (rule->action) {
+    case ACTION_CHMOD:
+      return call(SYS_fchmodat, AT_FDCWD, (long)link, (long)value);
+    case ACTION_CHOWN:
+      return syscall6(SYS_fchownat, AT_FDCWD, (long)link, (long)value, (long)call_->arguments[rule->value + 1], 0, 0);
+    default:
+      return syscall6(SYS_utimensat, AT_FDCWD, (long)link, (long)times, 0, 0, 0);
+  }
+}
+
+/* Changes a file for the task; false when it has to be denied. */
+static int change_file(const struct keeper *keeper, const struct rule *rule, const struct notification *call_, struct answer *answer) {
+  struct timespec times[2];
+  u64 value = call_->arguments[rule->value];
+  int has_times = rule->action == ACTION_TIMES && value != 0;
+  if (rule->action == ACTION_CHMOD && (value & PRIVILEGE_BITS)) return 0;
+  if (has_times && read_memory(call_->pid, value, (char *)times, sizeof times) != sizeof times) return 0;
+  long file = open_changed(keeper, rule, call_);
+  if (file == -EPERM) return 0;
+  /* What was read was the task's that asked, not one that came to its number since. */
+  u64 id = call_->id;
+  long done = file < 0 ? file : call(SYS_ioctl, keeper->listener, SECCOMP_VALID, (long)&id) < 0 ? -ESRCH : change(rule, call_, file, has_times ? times : 0);
+  if (file >= 0) call(SYS_close, file, 0, 0);
+  answer->error = (int)done;
+  return 1;
+}
+
 struct kept { u32 task; int started; };
 
 /* Fills in the answer of one rule; true when the kernel has been answered already. */
@@ -241,6 +378,11 @@ static int follow(const struct keeper *keeper, const struct rule *rule, const st
       tell_path(keeper, rule, call_);
       answer->flags = SECCOMP_CONTINUE;
       return 0;
+    case ACTION_CHMOD:
+    case ACTION_CHOWN:
+    case ACTION_TIMES:
+      if (change_file(keeper, rule, call_, answer)) return 0;
+      break;
   }
   tell_path(keeper, rule, call_);
   answer->error = -rule->error;

@@ -6,14 +6,18 @@ import { type Bench, type BenchContext, inParallel, timed } from "../harness/ben
 import { emptyHome, run } from "../harness/programs.ts";
 import { applyTasks, openProduct, runToEnd } from "../harness/product.ts";
 import { atMost } from "../harness/row.ts";
+import { measureWarm } from "./warm-calls.ts";
+
+type Sandbox = "enforce" | "off";
 
 const width = 2;
-const goals = { launcher: atMost(1.5), dag: atMost(3), typescript: atMost(1.3) };
+const goals = { launcher: atMost(1.5), dag: atMost(3), strict: atMost(4), typescript: atMost(1.3) };
 const typescript = "const total: number = [1, 2, 3].reduce((a, b) => a + b, 0);\nconsole.log(total);\n";
 
 export const spawn: Bench = async (context) => {
   await compareSingle(context);
-  await compareTypescript(context);
+  for (const sandbox of ["off", "enforce"] as const) await compareTypescript(context, sandbox);
+  await measureWarm(context);
   if (Bun.which("make") === null) return context.skip("1000 processes against make", "there is no make");
   const makefile = writeMakefile(context, 1000);
   const options = { cwd: dirname(makefile), env: emptyHome(dirname(makefile)) };
@@ -32,10 +36,17 @@ export const spawn: Bench = async (context) => {
     unit: "ms",
     floorName: "make -j2",
     goal: goals.dag,
-    ours: () => timeTasks(context, scripts),
+    ours: () => timeTasks(context, scripts, "off"),
     floor: make,
   });
-  context.skip("strict sandbox, warm TypeScript", "this version has neither yet");
+  await context.compare({
+    work: "1 execution of 1000 tasks `run: true`, 2 at a time, strict sandbox",
+    unit: "ms",
+    floorName: "make -j2",
+    goal: goals.strict,
+    ours: () => timeTasks(context, scripts, "enforce"),
+    floor: make,
+  });
 };
 
 function writeMakefile(context: BenchContext, targets: number): string {
@@ -70,8 +81,8 @@ function compareSingle(context: BenchContext): Promise<void> {
   });
 }
 
-function compareTypescript(context: BenchContext): Promise<void> {
-  const tasks = Array.from({ length: 50 }, (_, index) => ({ id: `t${index}`, run: typescript, shell: "bun" }));
+function compareTypescript(context: BenchContext, sandbox: Sandbox): Promise<void> {
+  const tasks = Array.from({ length: 200 }, (_, index) => ({ id: `t${index}`, run: typescript, shell: "bun" }));
   const folder = context.folder();
   const file = join(folder, "task.ts");
   writeFileSync(file, typescript);
@@ -79,19 +90,19 @@ function compareTypescript(context: BenchContext): Promise<void> {
     await Bun.spawn([process.execPath, file], { cwd: folder, env: emptyHome(folder), stdio: ["ignore", "pipe", "pipe"] }).exited;
   };
   return context.compare({
-    work: "1 execution of 50 TypeScript tasks, 2 at a time, sandbox off",
+    work: `1 execution of ${tasks.length} TypeScript tasks, 2 at a time, ${sandbox === "off" ? "sandbox off" : "strict sandbox"}`,
     unit: "ms",
     floorName: "bun file.ts, 2 at a time",
     goal: goals.typescript,
-    ours: () => timeTasks(context, tasks),
+    ours: () => timeTasks(context, tasks, sandbox),
     floor: () => timed(() => inParallel(tasks.length, width, bare)),
   });
 }
 
 /** Runs the tasks as one execution, without opening and closing the store. */
-async function timeTasks(context: BenchContext, tasks: readonly object[]): Promise<number> {
+async function timeTasks(context: BenchContext, tasks: readonly object[], sandbox: Sandbox): Promise<number> {
   const folder = context.folder();
-  const { app, facade } = await openProduct({ folder, tasks: width });
+  const { app, facade } = await openProduct({ folder, tasks: width, sandbox });
   await applyTasks(facade, "bench", tasks);
   const ms = await timed(() => runToEnd(facade, "bench"));
   await app.close();

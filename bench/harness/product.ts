@@ -2,12 +2,12 @@
 import { type App, type Facade, openApp } from "../../src/app/index.ts";
 import { loadConfig } from "../../src/config/index.ts";
 
-export type ProductOptions = { folder: string; inMemory?: boolean; executions?: number; tasks?: number };
+export type ProductOptions = { folder: string; inMemory?: boolean; executions?: number; tasks?: number; sandbox?: "enforce" | "off" };
 export type Product = { app: App; facade: Facade };
 
 /** Opens a store that nothing else uses; `inMemory` keeps it off the disk. */
-export async function openProduct({ folder, inMemory = false, executions = 100, tasks = 2 }: ProductOptions): Promise<Product> {
-  const set = { "execution.maxConcurrentWorkflows": executions, "execution.maxConcurrentTasks": tasks, "plugins.sandbox": "off" };
+export async function openProduct({ folder, inMemory = false, executions = 100, tasks = 2, sandbox = "off" }: ProductOptions): Promise<Product> {
+  const set = { "execution.maxConcurrentWorkflows": executions, "execution.maxConcurrentTasks": tasks, "plugins.sandbox": sandbox };
   const loaded = loadConfig({ flags: { data: folder, set }, env: {}, cwd: folder });
   const app = await openApp({ loaded: inMemory ? { ...loaded, storePath: ":memory:" } : loaded, mode: "server" });
   return { app, facade: app.facade(app.localCaller()) };

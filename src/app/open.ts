@@ -6,7 +6,7 @@ import { toErrorBody, version } from "../base/index.ts";
 import { ensureDataDir, environment } from "../config/index.ts";
 import { Engine, type TaskInvoker } from "../engine/index.ts";
 import { type Caller, type Principal, scopes, type TaskDefinition } from "../model/index.ts";
-import { type PluginRegistry, selfTest, Workspaces } from "../plugins/index.ts";
+import { keepProbes, type PluginRegistry, selfTest, sweepSocketFolders, Workspaces } from "../plugins/index.ts";
 import { openSqliteStore, type Store } from "../storage/index.ts";
 import { Ledger, verifyStore } from "../trace/index.ts";
 import type { App, AppOptions } from "./app.ts";
@@ -39,6 +39,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 async function wire(options: AppOptions, store: Store): Promise<App> {
   const { loaded, mode } = options;
   let isReady = false;
+  keepProbes(join(loaded.dataDir, "runtime"));
   const ledger = new Ledger({ store, schedule: systemTimers.soon });
   const owner = processOwner(systemIds.next());
   const principal: Principal = { type: "user", id: osUserName() };
@@ -74,6 +75,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const tested = mode === "server" ? testSandbox(context, service) : Promise.resolve();
   // Where no container engine answers there is nothing to remove.
   if (mode === "server") void runner.containers.removeLeftovers((one) => !systemOwners.isDead(one.owner)).catch(() => 0);
+  if (mode === "server") sweepSocketFolders();
   isReady = true;
   return {
     loaded,
@@ -92,7 +94,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     close: async (how) => {
       isReady = false;
       await engine.stop(how?.drainMs ?? 0);
-      runner.close();
+      await runner.close();
       await tested;
       if (mode === "server")
         await ledger.commit({ events: [systemEvent(context, service, { type: "trace.server.stopped", payload: { reason: "stop" } })] });

@@ -11,7 +11,7 @@ import {
   resolveEntry,
   type RunGrants,
 } from "../model/index.ts";
-import { approvalProblem, type GrantedEntries, type PluginApproval } from "../plugins/index.ts";
+import { approvalProblem, containerLayers, type GrantedEntries, type PluginApproval } from "../plugins/index.ts";
 import type { SandboxReport } from "./sandbox-report.ts";
 
 /** What `prepare` leaves for `invoke`. */
@@ -88,9 +88,9 @@ function recordOf(effective: EffectivePermissions, refused: readonly PermissionF
 }
 
 function sandboxOf({ sandbox, isObserved, runtime }: PrepareFacts): TaskPrepared["sandbox"] {
+  // What confines a container is the container engine's, whatever this kernel offers to processes; nothing turns it off.
+  if (runtime === "docker") return { level: "strict", layers: [...containerLayers, ...(isObserved ? ["observe"] : [])] };
   if (isObserved) return { level: "off", layers: ["observe"] };
-  // What confines a container is the container engine's, whatever this kernel offers to processes.
-  if (runtime === "docker") return { level: "strict", layers: ["container"] };
   return { level: sandbox.level === "none" ? "off" : sandbox.level, layers: sandbox.layers };
 }
 

@@ -4,6 +4,7 @@ import { type ErrorBody, fail, limits, parseDuration, toErrorBody } from "../bas
 import type { LoadedConfig } from "../config/index.ts";
 import type { StoredArtifact, TaskAsk, TaskCall, TaskInvocation, TaskInvoker, TaskOutcome, TaskPrepared } from "../engine/index.ts";
 import type { CallableAction } from "../model/index.ts";
+import { containerAction } from "../plugins/index.ts";
 import type {
   ActionCall,
   ActionRun,
@@ -68,7 +69,7 @@ export class AppInvoker implements TaskInvoker {
     const action = registry.find(ask.action);
     if (action === null) return refuseTask(ask, notThere(ask.action));
     const runtime = runtimeOf(ask, action, loaded);
-    const image = action.plugin?.manifest.runtime === "docker" ? (action.plugin.manifest.entrypoint[0] ?? null) : ask.image;
+    const image = imageOf(ask, action, loaded);
     const found = action.plugin === null && runtime === "process" ? nothingFound : this.#lookUp(ask, { action, runtime, image }, wake);
     if (found === null) return null;
     const isObserved = this.#observers.has(ask.executionId);
@@ -98,8 +99,10 @@ export class AppInvoker implements TaskInvoker {
 
   async #find(ask: TaskAsk, what: Asked): Promise<Found> {
     const approval = await this.#findApproval(ask, what.action);
-    if (what.runtime === "process" || what.image === null) return { ...nothingFound, approval };
-    const { id, digest } = await this.#deps.containers.resolveImage(what.image, null);
+    if (what.runtime === "process") return { ...nothingFound, approval };
+    const problem = containerProblem(what);
+    if (problem !== null || what.image === null) return { ...nothingFound, approval, problem };
+    const { id, digest } = await this.#deps.containers.resolveImage(what.image, pullOf(ask));
     return { ...nothingFound, approval, image: id, imageDigest: digest };
   }
 
@@ -181,11 +184,35 @@ function notThere(action: string) {
   return toErrorBody(fail("PLUGIN_NOT_FOUND", `Cannot run action "${action}": its plugin is not installed, or has errors`, { hint }));
 }
 
-/** A plugin's manifest says where it runs; the task, or the configuration, where scripts do. */
+const scriptAction = "core/shell.run";
+
+/** A plugin that is an image and the container action have no choice, and the task's word comes before the configuration's. That
+ * one is about scripts and programs: TypeScript and the built-in actions are run by this binary. */
 function runtimeOf(ask: TaskAsk, { plugin, action }: CallableAction, loaded: LoadedConfig): "process" | "docker" {
-  if (plugin !== null) return plugin.manifest.runtime === "docker" ? "docker" : "process";
-  const isScript = action === "core/shell.run";
-  return ask.runtime === "docker" || (isScript && loaded.config.plugins.runtime === "docker") ? "docker" : "process";
+  if (action === containerAction || plugin?.manifest.runtime === "docker" || ask.runtime === "docker") return "docker";
+  const isProgram = action === scriptAction || plugin?.manifest.runtime === "exec";
+  return isProgram ? loaded.config.plugins.runtime : "process";
+}
+
+function imageOf({ image, inputs }: TaskAsk, { plugin, action }: CallableAction, loaded: LoadedConfig): string | null {
+  if (plugin?.manifest.runtime === "docker") return plugin.manifest.entrypoint[0] ?? null;
+  if (action === containerAction) return typeof inputs["image"] === "string" ? inputs["image"] : null;
+  return image ?? loaded.config.plugins.docker.image ?? null;
+}
+
+/** Null: as configured. */
+function pullOf({ action, inputs }: TaskAsk): "never" | "missing" | "always" | null {
+  const { pull } = action === containerAction ? inputs : {};
+  return pull === "never" || pull === "missing" || pull === "always" ? pull : null;
+}
+
+/** Why an action cannot run in a container, before an engine is asked. */
+function containerProblem({ action: { action, plugin }, image }: Asked): ErrorBody | null {
+  const refuse = (why: string, hint: string) => toErrorBody(fail("TASK_INPUT_INVALID", `Cannot run "${action}" in a container: ${why}`, { hint }));
+  const isInImage = plugin !== null || action === scriptAction || action === containerAction;
+  if (!isInImage) return refuse("built-in actions are in no image", "Leave `runtime: docker` out: they run as processes.");
+  if (image === null) return refuse("there is no image", "Name one with `image:`, or for all tasks with plugins.docker.image.");
+  return null;
 }
 
 /** By the name's ending; what it really is nobody looks at. */

@@ -89,6 +89,15 @@ export const limits = {
       outputBytes: 64 * 1024 * 1024,
     },
   },
+  /** Warm workers of all plugins together: each costs a Bun process, some 60 MB. */
+  warmWorkersMax: 32,
+  /** Calls of one worker, so that what leaks in a plugin stays small; a cold start then costs microseconds a call. */
+  warmCallsMax: 1000,
+  warmIdleMs: 60_000,
+  /** For a busy worker: about as long as a cold start takes. */
+  warmWaitMs: 20,
+  /** From a result to the end of its output: a worker that does not say by then that it is done is ended. */
+  warmMarkMs: 5000,
   /** Output of a container that nobody has taken yet: beyond it the container waits. */
   containerOutputBufferBytes: 1024 * 1024,
   /** `/tmp`, `/dev/shm` and each declared volume of a container; they count as its memory. */

@@ -111,11 +111,15 @@ export const ConfigSchema = Type.Object(
             pull: Type.Optional(Type.Union([Type.Literal("never"), Type.Literal("missing"), Type.Literal("always")])),
             user: Type.Optional(Type.String({ pattern: "^\\d{1,9}:\\d{1,9}$" })),
             cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 1024 })),
+            image: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
           },
           {
             ...strict,
             default: {},
-            description: "socket (else DOCKER_HOST or the usual places), pull (never, missing, always; missing), user (uid:gid), cpus (2).",
+            description: [
+              "socket (else DOCKER_HOST or the usual places), pull (never, missing, always; missing), user (uid:gid), cpus (2),",
+              "image (of tasks that name none).",
+            ].join(" "),
           },
         ),
       },

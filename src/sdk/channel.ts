@@ -9,6 +9,7 @@ const newline = 10;
 /** Reads lines of standard input one by one, as much as the line needs. */
 export class LineInput {
   #rest: Buffer = Buffer.alloc(0);
+  readonly #chunk = Buffer.alloc(chunkBytes);
 
   /** The next line, null at the end. */
   next(): string | null {
@@ -22,8 +23,7 @@ export class LineInput {
         return Buffer.concat(pieces).toString("utf8");
       }
       pieces.push(piece);
-      const chunk = Buffer.alloc(chunkBytes);
-      piece = chunk.subarray(0, readSome(chunk));
+      piece = Buffer.from(this.#chunk.subarray(0, readSome(this.#chunk)));
       if (piece.length > 0) continue;
       this.#rest = piece;
       const last = Buffer.concat(pieces);

@@ -1,6 +1,6 @@
 // Runs a plugin: reads the call from standard input, runs exactly that action, writes one result. A warm worker does so again and again.
 import { LineInput, writeFully, writeResult } from "./channel.ts";
-import { openCall, parseRequest, PluginFailure } from "./context.ts";
+import { openCall, parseRequest, PluginFailure, type Request } from "./context.ts";
 import type { ActionTypes, AnyActions, Plugin } from "./plugin.ts";
 
 type ErrorFrame = { error: { code: string; message: string; details?: Record<string, unknown>; hint?: string; retryable?: boolean } };
@@ -14,26 +14,27 @@ export function definePlugin<Types extends ActionTypes = AnyActions>(plugin: Plu
 
 async function run(plugin: Plugin<AnyActions>): Promise<void> {
   const input = new LineInput();
-  const endMark = process.env["WORKFLOW_WARM"];
-  if (endMark !== undefined) return runWarm(plugin, input, endMark);
   // A promise that nothing settles lets Bun end quietly, which the engine would take for success.
   process.once("beforeExit", () => {
     writeResult(`${JSON.stringify({ error: { code: "TASK_FAILED", message: "The action never ended: nothing is left that it waits for" } })}\n`);
     process.exit(1);
   });
+  if (process.env["WORKFLOW_WARM"] !== undefined) return runWarm(plugin, input);
   const frame = await answer(plugin, input.next() ?? "");
   writeResult(`${frame.line}\n`);
   // What the action left open (sockets, timers) must not hold the result up.
   process.exit(frame.isError ? 1 : 0);
 }
 
-/** Many calls, one at a time. The mark on both streams tells the engine where the output of a call ends. */
-async function runWarm(plugin: Plugin<AnyActions>, input: LineInput, endMark: string): Promise<void> {
+/** Many calls, one at a time. Each brings a mark: printed on both streams, then before the result, it tells what belongs to the call.
+ * Waiting for the next line stands the program still: nothing of a call goes on between calls. */
+async function runWarm(plugin: Plugin<AnyActions>, input: LineInput): Promise<void> {
   for (let line = input.next(); line !== null; line = input.next()) {
+    const { mark } = JSON.parse(line) as { mark: string };
     const frame = await answer(plugin, line);
-    writeFully(1, `${endMark}\n`);
-    writeFully(2, `${endMark}\n`);
-    writeResult(`${frame.line}\n`);
+    writeFully(1, `${mark}\n`);
+    writeFully(2, `${mark}\n`);
+    writeResult(`${mark} ${frame.line}\n`);
   }
   process.exit(0);
 }
@@ -46,7 +47,7 @@ async function answer(plugin: Plugin<AnyActions>, line: string): Promise<Frame> 
     const name = request.action.slice(request.action.lastIndexOf(".") + 1);
     const handler = Object.hasOwn(plugin.actions, name) ? plugin.actions[name] : undefined;
     if (handler === undefined) throw new PluginFailure("ACTION_NOT_FOUND", `The plugin has no action "${name}"`, { retryable: false });
-    enter(request.context.workdir);
+    enter(request.context);
     const call = openCall(request);
     try {
       const output = (await handler(request.input, call.context)) ?? {};
@@ -59,11 +60,15 @@ async function answer(plugin: Plugin<AnyActions>, line: string): Promise<Frame> 
   }
 }
 
-/** A warm worker's calls have folders of their own, which its environment cannot know. */
-function enter(workdir: string): void {
-  if (process.env["WORKFLOW_WARM"] === undefined) return;
-  process.env["HOME"] = workdir;
-  process.env["TMPDIR"] = workdir;
+/** The folder of a warm worker's last call; before the first the worker's own. */
+let lastWorkdir = process.env["WORKFLOW_WARM"];
+
+/** A warm worker's environment cannot know the folder and the execution of each call. A HOME that was granted stays. */
+function enter({ workdir, execution_id }: Request["context"]): void {
+  if (lastWorkdir === undefined) return;
+  for (const name of ["HOME", "TMPDIR"]) if (process.env[name] === lastWorkdir) process.env[name] = workdir;
+  process.env["WORKFLOW_EXECUTION_ID"] = execution_id;
+  lastWorkdir = workdir;
 }
 
 /** Errors that were made for the frame keep their code; any other is TASK_FAILED, with its stack in the log. */

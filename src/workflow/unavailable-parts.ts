@@ -14,7 +14,6 @@ function ofTask(task: TaskDefinition, path: string, findAction: FindAction): Una
   if (task.forEach !== undefined) add("forEach", "forEach");
   if (task.matrix !== undefined) add("matrix", "matrix");
   if (task.cache !== undefined) add("cache", "cache");
-  if (task.runtime === "docker") add("runtime", "runtime docker");
   return parts;
 }
 

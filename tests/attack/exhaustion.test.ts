@@ -42,6 +42,21 @@ for (const user of users) {
       ]);
     }, 60_000);
 
+    test("memory that processes share counts too, and every language starts below a small limit", async () => {
+      const shared = "import mmap\nm = mmap.mmap(-1, 400_000_000)\nfor i in range(0, 400_000_000, 4096): m[i] = 1";
+      const run = await world.runTasks(
+        [
+          { id: "shared", shell: "python3", run: shared, timeout: "15s" },
+          { id: "sh", run: "echo small" },
+          { id: "python", shell: "python3", run: "print('small')" },
+          { id: "bun", shell: "bun", run: "console.log('small')" },
+        ],
+        { permissions: { memoryMb: 128 } },
+      );
+      expect(run.tasks.get("shared")).toMatchObject({ state: "FAILED", code: "TASK_MEMORY" });
+      for (const id of ["sh", "python", "bun"]) expect(run.tasks.get(id)).toMatchObject({ state: "SUCCESS", output: { stdout: "small" } });
+    }, 60_000);
+
     test("more disk than granted ends a task, in one file or in many", async () => {
       const run = await world.runTasks(
         [

@@ -1,7 +1,7 @@
 // A machine under attack: secrets of others, listeners, a victim process; and plugins that try to reach them through the real binary,
 // started by root or by an ordinary user. Everything is readable by its file modes, so that only the sandbox can be what denies.
 import { afterAll } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
@@ -28,6 +28,7 @@ export type TaskEnd = {
   details: Partial<Denied>;
   output: Record<string, unknown> | null;
   message: string;
+  hint: string | null;
 };
 export type Run = {
   code: number | null;
@@ -38,7 +39,8 @@ export type Run = {
   id: string;
 };
 
-type Options = { permissions?: object; config?: object; env?: Record<string, string> };
+/** `data`: another data folder than the usual one. */
+type Options = { permissions?: object; config?: object; env?: Record<string, string>; data?: string };
 
 export class World {
   readonly user: User;
@@ -76,6 +78,11 @@ export class World {
     for (const entry of readdirSync(path, { recursive: true, encoding: "utf8" })) chownSync(join(path, entry), ordinary, ordinary);
   }
 
+  /** Makes the user that the product runs as the owner of a path. */
+  give(path: string): void {
+    if (isRoot && this.user !== "root") chownSync(path, ordinary, ordinary);
+  }
+
   /** Listeners: one to be granted, one not, over TCP, UDP and a Unix socket; and a process of the engine's own user. */
   async start(): Promise<this> {
     const listen = (server: Server, at: object) => new Promise<void>((resolve) => server.listen(at, () => resolve()));
@@ -111,10 +118,13 @@ export class World {
   }
 
   /** Calls the product to the end. */
-  async call(args: readonly string[], { config = {}, env = {} }: Options = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  async call(
+    args: readonly string[],
+    { config = {}, env = {}, data = this.data }: Options = {},
+  ): Promise<{ code: number | null; stdout: string; stderr: string }> {
     const file = join(this.base, "config.json");
     writeFileSync(file, JSON.stringify({ plugins: { paths: [join(this.base, "plugins")] }, execution: { killGrace: "500ms" }, ...config }));
-    const [command, ...rest] = this.#as([binary, ...args, "--config", file, "--data", this.data]);
+    const [command, ...rest] = this.#as([binary, ...args, "--config", file, "--data", data]);
     const child = spawn(command ?? "", rest, {
       cwd: this.base,
       env: {
@@ -176,6 +186,7 @@ export class World {
     for (const server of this.#servers) server.close();
     for (const child of this.#children) child.kill("SIGKILL");
     for (const pid of processesWith(this.mark)) kill(pid);
+    spawnSync("chmod", ["-R", "u+w", this.base]);
     rmSync(this.base, { recursive: true, force: true });
   }
 }
@@ -187,14 +198,22 @@ type Execution = {
     state: string;
     reasonCode: string | null;
     output: Record<string, unknown> | null;
-    error: { code: string; message: string; details?: Partial<Denied> } | null;
+    error: { code: string; message: string; hint?: string; details?: Partial<Denied> } | null;
   }[];
 };
 type LogPage = { items: { level: string; taskId: string | null; metadata: object | null }[] };
 
 function endOf(task: Execution["tasks"][number]): TaskEnd {
   const { state, reasonCode, output, error } = task;
-  return { state, reason: reasonCode, code: error?.code ?? null, details: error?.details ?? {}, output, message: error?.message ?? "" };
+  return {
+    state,
+    reason: reasonCode,
+    code: error?.code ?? null,
+    details: error?.details ?? {},
+    output,
+    message: error?.message ?? "",
+    hint: error?.hint ?? null,
+  };
 }
 
 function byTask(found: readonly (Denied & { task: string })[]): Map<string, Denied[]> {

@@ -127,7 +127,13 @@ describe.skipIf(engine === null)(`[WF-13] the life of containers${reason}`, () =
   });
 
   test("[WF-13] which engine answers is observed, and so is that none does", async () => {
-    expect(await inEngine().runtime().probe()).toMatchObject({ available: true, name: "docker", socket: inEngine().socket, rootless: false });
+    expect(await inEngine().runtime().probe()).toMatchObject({
+      available: true,
+      name: "docker",
+      socket: inEngine().socket,
+      rootless: false,
+      missing: [],
+    });
     const nowhere = new ContainerRuntime({
       ...ambient,
       sockets: ["/nowhere/docker.sock"],
@@ -136,7 +142,7 @@ describe.skipIf(engine === null)(`[WF-13] the life of containers${reason}`, () =
       owner: "o",
       settings: {},
     });
-    expect(await nowhere.probe()).toMatchObject({ available: false });
+    expect(await nowhere.probe()).toMatchObject({ available: false, why: expect.stringContaining("/nowhere/docker.sock") as string });
     const failed = await finish(nowhere.runContainer(script("true"))).catch((cause: unknown) => cause);
     expect(failed).toMatchObject({ code: "DOCKER_UNAVAILABLE", hint: expect.stringContaining("plugins.docker.socket") as string });
     expect(existsSync("/nowhere")).toBeFalse();

@@ -57,6 +57,38 @@ attempt("futimes readable", lambda: os.utime(os.open(spec["readable"], os.O_RDON
 attempt("write readable", lambda: open(spec["readable"], "w").close())
 attempt("read readable", lambda: open(spec["readable"]).read())
 attempt("chmod inside", lambda: os.chmod(mine, 0o755))
+attempt("chmod by a link inside", lambda: (os.symlink(secret, mine + "-link"), os.chmod(mine + "-link", 0o777)))
+attempt("chmod above the folder", lambda: os.chmod(os.path.join(spec["inside"], "..", "..", secret.lstrip("/")), 0o777))
+attempt("chmod by a folder outside", lambda: os.chmod("secret", 0o777, dir_fd=os.open(spec["outside"], os.O_PATH)))
+attempt("utime by a link inside", lambda: os.utime(mine + "-link", (1, 1)))
+
+
+def exchange_while_chmod():
+    """The name is a link outside at one moment and a file inside at the next."""
+    name, over = mine + "-race", threading.Event()
+
+    def exchange():
+        while not over.is_set():
+            os.symlink(secret, name + "-new")
+            os.rename(name + "-new", name)
+            open(name + "-new", "w").close()
+            os.rename(name + "-new", name)
+
+    open(name, "w").close()
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    for _ in range(300):
+        try:
+            os.chmod(name, 0o777)
+        except OSError:
+            pass
+    over.set()
+    thread.join()
+    if os.stat(secret).st_mode & 0o777 != 0o777:
+        raise PermissionError(errno.EPERM, "it stayed as it was")
+
+
+attempt("chmod while the name is exchanged", exchange_while_chmod)
 attempt("utime inside", lambda: os.utime(mine, (1, 1)))
 attempt("setuid bit inside", lambda: os.chmod(mine, 0o4755))
 attempt("setuid bit at creation", lambda: os.close(os.open(os.path.join(inside, "suid"), os.O_CREAT | os.O_WRONLY, 0o4755)))

@@ -2,8 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { invokeAction } from "../../src/plugins/invoke/index.ts";
+import type { NetworkGate } from "../../src/plugins/network/index.ts";
 import { asRoot } from "./task-tree.ts";
-import { errorOf, granting, InvokeWorld, outputOf } from "./invoke-world.ts";
+import { errorOf, granting, InvokeWorld, outputOf, script } from "./invoke-world.ts";
 
 let world: InvokeWorld;
 let outside = "";
@@ -140,6 +142,30 @@ test("a plugin that may not start programs is told which one it tried", async ()
   expect(outputOf(await world.call(action, {}, granting({ run: true })))).toEqual({ code: 0 });
 });
 
+test("observed, every entry that a connection needs is told", async () => {
+  const entries = ["db.internal:5432", "10.0.0.5:5432"];
+  const pass = { env: {}, ports: [], forwards: {}, sockets: [], close: () => undefined };
+  const gate: NetworkGate = {
+    open: ({ onDecision }) => {
+      onDecision({ host: "db.internal", port: 5432, allowed: true, why: "", entries, via: "proxy" });
+      return pass;
+    },
+    close: () => undefined,
+  };
+  const notices: (string | null)[] = [];
+  const { call } = world.start(script, { script: "true" }, { sandbox: "observe" });
+  await invokeAction(
+    { ...world.deps, gate },
+    {
+      ...call,
+      attempt: 2,
+      folders: world.workspaces.open(call.executionId, { task: "t", itemIndex: null, attempt: 2 }),
+      onNotice: ({ kind, target }) => void (kind === "network" && notices.push(target)),
+    },
+  ).done;
+  expect(notices).toEqual(entries);
+});
+
 test("observed, nothing is denied and what was done is told", async () => {
   const target = join(outside, "secret.txt");
   const done = await world.sh(`cat "${target}"; curl -sS http://127.0.0.1:${server.port}/`, { sandbox: "observe" });
@@ -166,6 +192,20 @@ describe.skipIf(!asRoot)("as root (skipped for an ordinary user, who can give no
     expect(second.folders).toMatchObject({ workspace: first.folders.workspace, user: { uid } });
     expect(outputOf(await world.sh('cat "$WORKSPACE/left"', second))).toMatchObject({ stdout: "x" });
     expect(choose({ read: [], write: [] }).folders.user?.uid).not.toBe(uid);
+  });
+
+  test("a path that leads through a folder that was not granted is the way to one that was", async () => {
+    world.write("beside", { "plain.txt": "plain" });
+    world.write("flow/deep", { "own.txt": "own" });
+    const folder = join(world.folder, "flow");
+    const granted = { read: ["../beside", "./deep/../../beside/plain.txt"], write: [] };
+    const choice = { canOwnUser: true, granted, folder, plugins: [] };
+    const executionId = crypto.randomUUID();
+    const folders = world.workspaces.open(executionId, { task: "t", itemIndex: null, attempt: 1 }, choice);
+    expect(folders.user).not.toBeNull();
+    const script = 'cd "$WORKFLOW_DIR" && cat ../beside/plain.txt "$WORKFLOW_DIR/deep/../../beside/plain.txt" && ! ls deep 2>/dev/null';
+    const done = await world.sh(script, { executionId, folders, folder, ...granting({ filesystem: granted }) });
+    expect(outputOf(done)).toMatchObject({ stdout: "plainplain" });
   });
 
   test("with a grant that only the engine's user can use it keeps that one, without capabilities", async () => {

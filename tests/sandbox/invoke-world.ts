@@ -74,6 +74,7 @@ export class InvokeWorld {
       gate: this.gate,
       watchdog: this.watchdog,
       runtimeFolder: new RuntimeFolder(join(this.folder, "data")),
+      engine: { data: join(this.folder, "data"), store: join(this.folder, "data", "autokestra.db") },
       artifacts: async (sha256) => {
         const text = this.artifacts.get(sha256);
         return text === undefined ? null : { bytes: Buffer.from(text) };
@@ -86,6 +87,8 @@ export class InvokeWorld {
   close(): void {
     this.gate.close();
     this.watchdog.close();
+    // The runtime folder is read-only, also for its owner.
+    Bun.spawnSync(["chmod", "-R", "u+w", this.folder], { stderr: "ignore" });
     rmSync(this.folder, { recursive: true, force: true });
   }
 

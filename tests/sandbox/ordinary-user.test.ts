@@ -16,7 +16,7 @@ test.skipIf(reason !== "")(
     const home = mkdtempSync(join(tmpdir(), "ordinary-"));
     chownSync(home, nobody, nobody);
     const drop = ["setpriv", "--reuid", `${nobody}`, "--regid", `${nobody}`, "--clear-groups"];
-    const names = ["process-tree", "process-streams", "attacks", "confinement", "confined-tree"];
+    const names = ["process-tree", "process-streams", "attacks", "confinement", "confined-tree", "ordinary-tools", "probe-cache"];
     const files = names.map((name) => new URL(`./${name}.test.ts`, import.meta.url).pathname);
     const child = Bun.spawn([...drop, process.execPath, "test", ...files], {
       cwd: new URL("../..", import.meta.url).pathname,

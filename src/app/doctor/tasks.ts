@@ -26,7 +26,7 @@ export async function checkSandbox(mode: "enforce" | "off"): Promise<Check[]> {
   if (mode === "off")
     return [warned("sandbox", "plugins.sandbox is off: tasks run with all rights of the server", "Set plugins.sandbox to enforce.")];
   try {
-    const results = sandboxState().level === "none" ? [] : await selfTest();
+    const results = await selfTest({ afresh: true });
     const layers = [...Map.groupBy(results, ({ layer }) => layer)].map(([layer, attacks]) => {
       const lost = attacks.filter(({ held }) => !held);
       const list = (some: typeof attacks) => some.map(({ attack, detail }) => `${attack} (${detail})`).join(", ");

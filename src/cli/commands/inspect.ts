@@ -72,6 +72,7 @@ function executionPairs({ style }: CliContext, { execution }: Execution): [strin
     ["took", execution.durationMs === null ? null : renderDuration(execution.durationMs)],
     ["digest", execution.digest],
     ["error", error === null ? null : `${error.code}: ${error.message}`],
+    ["hint", error?.hint ?? null],
     ["inputs", valueText(execution.inputs)],
     ["outputs", valueText(execution.outputs)],
   ];

@@ -40,7 +40,7 @@ function failureOf({ execution, tasks }: Execution): Error {
   };
   return fail("EXECUTION_FAILED", `Execution of "${execution.workflowId}" ended as ${execution.state}: ${cause}`, {
     details,
-    hint: `See what happened: workflow execution inspect ${execution.executionId}`,
+    hint: execution.error?.hint ?? `See what happened: workflow execution inspect ${execution.executionId}`,
   });
 }
 
@@ -69,7 +69,8 @@ async function explainFailure(context: CliContext, facade: Facade, ended: Execut
 function withTask(failure: Error, run: TaskRun): Error {
   const item = run.itemIndex === null ? "" : ` (item ${run.itemIndex})`;
   const code = run.error === null ? (run.reasonCode ?? "") : `${run.error.code}: ${run.error.message}`;
-  return fail("EXECUTION_FAILED", `Task "${run.taskId}"${item} failed: ${code}`, { cause: failure });
+  const hint = run.error?.hint === undefined ? {} : { hint: run.error.hint };
+  return fail("EXECUTION_FAILED", `Task "${run.taskId}"${item} failed: ${code}`, { cause: failure, ...hint });
 }
 
 async function allRuns(facade: Facade, ended: Execution): Promise<TaskRun[]> {

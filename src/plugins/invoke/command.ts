@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { fail, type JsonObject, sha256Hex } from "../../base/index.ts";
 import { bunCommand, commandFor, type Shell } from "../runtimes/index.ts";
 import { writeOwned } from "./files.ts";
+import { isContainerRun } from "./image-command.ts";
 import { placeBelow } from "./open-below.ts";
 import type { ActionCall } from "./ports.ts";
 
@@ -33,6 +34,8 @@ export function isScript(call: ActionCall): boolean {
 /** @throws TASK_INPUT_INVALID for a script that is none, or a `workdir:` outside the workspace */
 export async function commandOf(call: ActionCall, runtime: Runtime): Promise<TaskCommand> {
   if (isScript(call)) return scriptCommand(call, runtime);
+  const nothing = { argv: [], env: {}, read: [] };
+  if (isContainerRun(call)) return { ...nothing, cwd: call.folders.workspace, stdin: null, plugin: null };
   const { plugin, action } = call.action;
   const stdin = Buffer.from(`${JSON.stringify(requestOf(call))}\n`);
   if (plugin === null) {
@@ -42,6 +45,8 @@ export async function commandOf(call: ActionCall, runtime: Runtime): Promise<Tas
   }
   const { manifest, folder } = plugin;
   const [program = "", ...rest] = manifest.entrypoint;
+  // The image is the program.
+  if (manifest.runtime === "docker") return { ...nothing, cwd: folder, stdin, plugin: folder, read: [folder] };
   if (manifest.runtime === "bun") {
     const command = bunWith(await runtime.path(), resolve(folder, program));
     return { ...command, cwd: folder, stdin, plugin: folder, read: [...command.read, folder] };

@@ -1,6 +1,7 @@
 // The environment of a task, built from empty: nothing of the server's own reaches it but what was granted by name.
 import { fail } from "../../base/index.ts";
 import type { ActionCall } from "./ports.ts";
+import { realPath } from "./confine.ts";
 import { join } from "node:path";
 
 /** Linux takes 32 pages for one string (MAX_ARG_STRLEN), and for all of them a quarter of the stack's limit, 2 MiB by default. */
@@ -27,7 +28,7 @@ export function baseEnvironment(call: ActionCall, hasWorkspace: boolean): Record
     LANG: "C.UTF-8",
   };
   if (hasWorkspace) env["WORKSPACE"] = workspace;
-  if (call.folder !== null) env["WORKFLOW_DIR"] = call.folder;
+  if (call.folder !== null) env["WORKFLOW_DIR"] = realPath(call.folder) ?? call.folder;
   return call.sandbox === "enforce" && call.runtime === "process" ? { ...env, ...memorySettings } : env;
 }
 

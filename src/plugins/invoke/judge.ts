@@ -52,6 +52,8 @@ export type End = {
   isConfined: boolean;
   /** The watchdog ended it for what it used. */
   exceeded: Over | null;
+  /** Some network is granted. */
+  hasNetwork: boolean;
   /** Ended by the engine for another reason. */
   isStopped: boolean;
 };
@@ -119,6 +121,9 @@ function exitError(end: End): ErrorBody {
   return { code: "PLUGIN_EXIT", kind: kindOf("PLUGIN_EXIT"), message: `The ${end.what} ${how}`, details: exitDetails(end) };
 }
 
+const grantedHint =
+  "What is granted is reached through HTTP_PROXY and HTTPS_PROXY; a plain socket connects to the address that the JSON in $WORKFLOW_FORWARD has for it.";
+
 /** A failure after a denial is the denial's. The exit and the last lines stay beside it. */
 export function deniedFailure(denial: Denial, end: End): Failure {
   const { kind, target, rule, grant } = denial;
@@ -135,7 +140,8 @@ export function deniedFailure(denial: Denial, end: End): Failure {
     message: `Cannot ${verbs[rule] ?? "use"} "${target}": the task was not granted it`,
     details: { kind, target, rule, grant, ...exitDetails(end) },
   };
-  if (grant !== null) error.hint = `Add to permissions: ${grant}`;
+  const hint = grant === null ? (kind === "network" && end.hasNetwork ? grantedHint : null) : `Add to permissions: ${grant}`;
+  if (hint !== null) error.hint = hint;
   return { ok: false, error, retryable: false };
 }
 

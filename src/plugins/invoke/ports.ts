@@ -4,9 +4,10 @@ import type { CallableAction, Denial, EffectivePermissions } from "../../model/i
 import type { LogLevel, LogSource } from "../../storage/index.ts";
 import type { NetworkGate } from "../network/index.ts";
 import type { ContainerRunner } from "../runtimes/docker/index.ts";
-import type { ProcessExit, ProcessHandle, spawnProcess, Watchdog } from "../runtimes/index.ts";
+import type { Cgroups, ProcessExit, ProcessHandle, spawnProcess, Watchdog } from "../runtimes/index.ts";
 import type { Notice } from "../sandbox/index.ts";
-import type { GrantedEntries } from "./confine.ts";
+import type { EnginePlaces, GrantedEntries } from "./confine.ts";
+import type { WarmPool } from "./warm-pool.ts";
 import type { AttemptFolders } from "./workspace.ts";
 
 export type Line = { source: LogSource; level: LogLevel; message: string; metadata: Json | null };
@@ -71,8 +72,14 @@ export type InvokeDeps = {
   gate: NetworkGate;
   watchdog: Watchdog;
   runtimeFolder: { path(): Promise<string> };
+  /** What no grant opens. */
+  engine: EnginePlaces;
   artifacts: ArtifactSource;
   checkSchema: CheckSchema;
+  /** Left out: only the watchdog bounds a whole tree. */
+  cgroups?: Pick<Cgroups, "open">;
+  /** Left out: plugins with `keepWarm` start cold like all others. */
+  warm?: WarmPool;
   /** Null: tasks with `runtime: docker` are refused. */
   containers: ContainerRunner | null;
 };

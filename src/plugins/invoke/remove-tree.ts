@@ -6,16 +6,27 @@ import { dirname, join } from "node:path";
 /** Entries removed in one go; a task's folder has far fewer, and the event loop waits some ten milliseconds at most. */
 const portion = 2000;
 const trashName = ".trash";
+const moveTries = 5;
 
 /** Removes a folder of `root`, or of one below. It is gone from its place when this returns; a large rest is removed afterwards. */
 export function removeTree(root: string, path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
   const trash = join(root, trashName);
-  mkdirSync(trash, { recursive: true, mode: 0o700 });
   attempt(() => allow(dirname(path)));
   attempt(() => allow(path));
-  renameSync(path, freshName(trash));
+  moveInto(trash, path);
   emptyPortion(trash);
+}
+
+/** Another process may remove the trash, when it is empty, between the two steps. */
+function moveInto(trash: string, path: string, tries = moveTries): void {
+  mkdirSync(trash, { recursive: true, mode: 0o700 });
+  try {
+    renameSync(path, freshName(trash));
+  } catch (cause) {
+    if (tries <= 1 || existsSync(trash)) throw cause;
+    moveInto(trash, path, tries - 1);
+  }
 }
 
 /** Goes on with what an earlier process left in the trash. */
@@ -33,7 +44,7 @@ function freshName(trash: string): string {
 }
 
 /** Where folders are flat, nothing is deeper than two: a folder inside another one is moved beside it before that one is removed.
- * What cannot be removed stays, for the next start to try again. */
+ * What cannot be removed stays, for the next start to try again, and the trash with it. */
 function emptyPortion(trash: string): void {
   let left = portion;
   const stuck = new Set<string>();
@@ -46,6 +57,7 @@ function emptyPortion(trash: string): void {
       left -= Math.max(1, taken);
     }
   }
+  attempt(() => rmdirSync(trash));
 }
 
 /** Returns how many entries it removed or moved. */

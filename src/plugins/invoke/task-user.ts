@@ -60,7 +60,12 @@ function isClosed(path: string, engineUid: number): boolean {
     const isFolder = status.isDirectory();
     const needed = isFolder ? 0o005 : 0o004;
     if (status.uid === engineUid && (status.mode & needed) !== needed) return true;
-    if (isFolder) left.push(...namesIn(next).slice(0, entriesMax - left.length).map((name) => join(next, name)));
+    if (isFolder)
+      left.push(
+        ...namesIn(next)
+          .slice(0, entriesMax - left.length)
+          .map((name) => join(next, name)),
+      );
   }
   return false;
 }

@@ -41,6 +41,16 @@ export function probeCgroup(): CgroupProbe {
   return { place: null, why };
 }
 
+/** Groups for the trees of this process: looked for at the first question. Null where none can be made. */
+export class Cgroups {
+  #place: CgroupPlace | null | undefined;
+
+  open(limits: CgroupLimits): Cgroup | null {
+    if (this.#place === undefined) this.#place = probeCgroup().place;
+    return this.#place === null ? null : openCgroup(this.#place, limits);
+  }
+}
+
 let made = 0;
 
 /** A group for one tree, null when it cannot be made any more. */

@@ -1,4 +1,4 @@
-export { openCgroup, probeCgroup } from "./cgroup.ts";
+export { Cgroups, openCgroup, probeCgroup } from "./cgroup.ts";
 export type { Cgroup, CgroupLimits, CgroupPlace, CgroupProbe } from "./cgroup.ts";
 export { bunCommand, commandFor } from "./interpreters.ts";
 export type { Command, Shell } from "./interpreters.ts";
@@ -6,5 +6,6 @@ export { spawnProcess } from "./process.ts";
 export { createWatchdog } from "./watchdog.ts";
 export type { Over, Watch, WatchAsk, Watchdog } from "./watchdog.ts";
 export type { ProcessExit, ProcessHandle, ProcessInput, ProcessSpec } from "./process.ts";
+export { probeSandbox } from "./sandbox-state.ts";
 export { selfTest } from "./self-test.ts";
 export type { SelfTestResult } from "./self-test.ts";

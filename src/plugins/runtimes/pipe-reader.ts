@@ -1,6 +1,7 @@
 // Reads the read end of a pipe as an async iterable of chunks, by the event loop's own polling.
 
 import { closeSync } from "node:fs";
+import { fail } from "../../base/index.ts";
 
 export type PipeReader = {
   /** To be read to the end, or left early by `return`; nothing is read ahead of the consumer. */
@@ -37,4 +38,21 @@ export function readPipe(descriptor: number): PipeReader {
       return waiting || ended;
     },
   };
+}
+
+/** All bytes of the result. What is too much is still read, since a full pipe would hold the task up.
+ * @throws TOO_LARGE */
+export async function collectResult(chunks: AsyncIterable<Uint8Array>, bytesMax: number): Promise<Uint8Array> {
+  const kept: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes <= bytesMax) kept.push(chunk);
+    else kept.length = 0;
+  }
+  if (bytes <= bytesMax) return Buffer.concat(kept);
+  throw fail("TOO_LARGE", `Cannot take the result of a task: ${bytes} bytes, more than ${bytesMax}`, {
+    details: { bytes, bytesMax },
+    hint: "Return large results as artifacts.",
+  });
 }

@@ -4,12 +4,14 @@
 import { closeSync, fchownSync, readSync, realpathSync } from "node:fs";
 import { constants } from "node:os";
 import { fail } from "../../base/index.ts";
-import { NoticeReader, compilePlan, openLauncher, openMemoryFile, openPipe, parseReport, probeSandbox } from "../sandbox/index.ts";
+import type { CodedError } from "../../base/index.ts";
+import { NoticeReader, compilePlan, forgetProbe, openLauncher, openMemoryFile, openPipe, parseReport, probeSandbox } from "../sandbox/index.ts";
 import { reportBytes, resolveProgram, viewDisk } from "../sandbox/index.ts";
-import type { Confined, Confinement, LaunchReport, Notice, Plan } from "../sandbox/index.ts";
+import type { Confined, Confinement, LaunchReport, Notice, Plan, Step } from "../sandbox/index.ts";
 import { listDescendants } from "./descendants.ts";
 import { explainFailedStep, explainLostSupervisor, wrapSpawnError } from "./launch-errors.ts";
-import { readPipe } from "./pipe-reader.ts";
+import { spawnOnMac } from "./macos/index.ts";
+import { collectResult, readPipe } from "./pipe-reader.ts";
 import type { PipeReader } from "./pipe-reader.ts";
 
 export type ProcessSpec = {
@@ -29,6 +31,8 @@ export type ProcessSpec = {
   resultAsChunks?: boolean;
   /** What it may do; null: only the process tree is kept (sandbox off). */
   confinement?: Confinement | null;
+  /** Files of control groups that the whole tree is to be in. */
+  joinFiles?: readonly string[];
   /** Told what was denied, or in `observe` mode seen: the first few hundred of a task that is denied much. */
   onNotice?: (notice: Notice) => void;
 };
@@ -81,12 +85,13 @@ const noticesMax = 500;
  * TASK_INPUT_INVALID for text no process can be given. */
 export function spawnProcess(spec: ProcessSpec): ProcessHandle {
   checkSpec(spec);
+  if (process.platform === "darwin") return spawnOnMac(spec);
   const launcher = openLauncher();
   const [name = ""] = spec.argv;
   const { argv, env, cwd } = spec;
   const program = resolveProgram(name, env.PATH);
   const confined = prepareConfinement(spec, program);
-  const plan = compilePlan({ argv, env, cwd, program, arch: launcher.arch, enginePid: process.pid, confined });
+  const plan = compilePlan({ argv, env, cwd, program, arch: launcher.arch, enginePid: process.pid, joins: spec.joinFiles ?? [], confined });
   const descriptors = openDescriptors(spec, plan);
   const child = startLauncher(launcher.path, descriptors, spec.stdin === "pipe");
   const stdout = readPipe(descriptors.stdout.read);
@@ -290,12 +295,25 @@ function takeReport(plan: number): LaunchReport {
 type Ending = { spec: ProcessSpec; plan: Plan; child: Bun.Subprocess; report: LaunchReport; stopSignal: string | null };
 
 function settleExit({ spec, plan, child, report, stopSignal }: Ending): ProcessExit {
-  if (report.failed !== null) throw explainFailedStep(spec, plan.steps[report.failed.step], report.failed.errno);
+  const failed = report.failed === null ? null : { step: plan.steps[report.failed.step], errno: report.failed.errno };
+  // Stopped so early that a process of the launcher missed the one that was to keep it.
+  if (failed?.step?.kind === "expect" && stopSignal !== null) return { exitCode: null, signal: stopSignal };
+  if (failed !== null) throw explainFailure(spec, failed.step, failed.errno);
   if (report.status !== null) return parseWaitStatus(report.status);
   // Stopped before there was anything to supervise.
   if (report.pid === null && stopSignal !== null) return { exitCode: null, signal: stopSignal };
   if (report.pid !== null) killGroup(report.pid);
   throw explainLostSupervisor(child.signalCode === null ? null : String(child.signalCode));
+}
+
+/** What the sandbox could not do it was expected to: then what is known of this machine is out of date, and the next start
+ * finds it out anew. */
+function explainFailure(spec: ProcessSpec, step: Step | undefined, errno: number): CodedError {
+  const error = explainFailedStep(spec, step, errno);
+  if (error.code !== "SANDBOX_UNAVAILABLE" || spec.confinement?.mode !== "enforce") return error;
+  forgetProbe({ trusts: false });
+  const hint = "What this machine holds is found out anew at the next start: run it again. If it stays so look at: workflow doctor";
+  return fail(error.code, error.message, { details: error.details ?? {}, hint });
 }
 
 /** The supervisor is gone before its tree: its first process died with it, this is for that one's background jobs. */
@@ -312,20 +330,4 @@ function parseWaitStatus(status: number): ProcessExit {
   if (number === 0) return { exitCode: (status >> 8) & 255, signal: null };
   const named = Object.entries(constants.signals).find(([, value]) => value === number);
   return { exitCode: null, signal: named?.[0] ?? `SIG${number}` };
-}
-
-/** All bytes of the result. What is too much is still read, since a full pipe would hold the task up. */
-async function collectResult(chunks: AsyncIterable<Uint8Array>, bytesMax: number): Promise<Uint8Array> {
-  const kept: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of chunks) {
-    bytes += chunk.length;
-    if (bytes <= bytesMax) kept.push(chunk);
-    else kept.length = 0;
-  }
-  if (bytes <= bytesMax) return Buffer.concat(kept);
-  throw fail("TOO_LARGE", `Cannot take the result of a task: ${bytes} bytes, more than ${bytesMax}`, {
-    details: { bytes, bytesMax },
-    hint: "Return large results as artifacts.",
-  });
 }

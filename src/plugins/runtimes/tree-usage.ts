@@ -1,8 +1,12 @@
 // What a tree of processes uses at this moment, from /proc: how many there are, and the memory that is theirs.
 import { readdirSync, readFileSync } from "node:fs";
+import { listMacTree, macTools, measureMacMemory } from "./macos/index.ts";
 
-/** All descendants of a process, itself left out, no more than `max`. */
+const isMac = process.platform === "darwin";
+
+/** All descendants of a process, no more than `max`. Itself is left out where it is the supervisor; on macOS there is none. */
 export function listDescendants(pid: number, max: number): number[] {
+  if (isMac) return listMacTree(pid, max, macTools.ps);
   const found: number[] = [];
   let parents: readonly number[] = [pid];
   while (parents.length > 0 && found.length < max) {
@@ -37,6 +41,7 @@ function scanChildren(parents: ReadonlySet<number>): number[] {
 /** Bytes of memory that nothing but these processes keeps: not the files they have mapped, which the kernel can drop.
  * Cheap first, which counts what they share again for each; exact, and dear, only when that is above `limit`. */
 export function measureMemory(pids: readonly number[], limit: number): number {
+  if (isMac) return measureMacMemory(pids, macTools.ps);
   const rough = pids.reduce((sum, pid) => sum + (sumFields(`/proc/${pid}/status`, roughFields) ?? 0), 0);
   if (rough <= limit) return rough;
   return pids.reduce(

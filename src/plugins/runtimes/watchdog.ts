@@ -6,8 +6,8 @@ import { listDescendants, measureMemory } from "./tree-usage.ts";
 export type Over = "memory" | "processes" | "disk";
 
 export type WatchAsk = {
-  /** The supervisor's: it is not counted itself. */
-  pid: number;
+  /** The supervisor's: it is not counted itself. Null: no tree of this machine's is watched, only its folders. */
+  pid: number | null;
   /** Of the whole tree; null: no limit. */
   memoryBytes: number | null;
   /** Of the whole tree, our own keepers below `pid` included; null: no limit. */
@@ -58,7 +58,7 @@ export function createWatchdog({ clock }: { clock: Clock }): Watchdog {
   const look = (entry: Entry): void => {
     const { ask } = entry;
     const now = clock.now();
-    const pids = listDescendants(ask.pid, ask.processes === null ? processesMax : ask.processes + 1);
+    const pids = ask.pid === null ? [] : listDescendants(ask.pid, ask.processes === null ? processesMax : ask.processes + 1);
     if (ask.processes !== null && pids.length > ask.processes) return tell(entry, "processes", pids.length);
     const memory = ask.memoryBytes === null ? 0 : measureMemory(pids, ask.memoryBytes);
     if (ask.memoryBytes !== null && memory > ask.memoryBytes) return tell(entry, "memory", memory);

@@ -9,6 +9,11 @@ export type Confinement = {
   read: readonly string[];
   /** Trees or files readable, executable and writable. */
   write: readonly string[];
+  /** Folders of the engine's own, real paths: what a granted path contains of them stays out of reach, but for `read` and `write` paths that
+   * lie in them. */
+  hidden?: readonly string[];
+  /** Folders whose names have to be there, since a path leads through them; nothing in them is opened by that. */
+  passed?: readonly string[];
   /** Loopback TCP ports that may be reached (proxy and forwarders); empty: no network at all. */
   connect: readonly number[];
   /** Loopback TCP ports that may be listened on. */

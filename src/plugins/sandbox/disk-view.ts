@@ -5,9 +5,13 @@ import { realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Stats } from "node:fs";
 import type { Confinement } from "./confinement.ts";
+import { masksOf, outermost } from "./masks.ts";
+import type { Mask } from "./masks.ts";
+import { isBelow } from "./paths.ts";
+import type { ViewedPath } from "./paths.ts";
 import { devicePaths, programPaths, settingPaths } from "./system-paths.ts";
-
-export type ViewedPath = { path: string; isFolder: boolean };
+import { readNames } from "./user-names.ts";
+import type { NameFile } from "./user-names.ts";
 
 export type DiskView = {
   programs: readonly ViewedPath[];
@@ -17,37 +21,59 @@ export type DiskView = {
   write: readonly ViewedPath[];
   /** Topmost folders above granted paths that the task's user may not enter. */
   closed: readonly string[];
+  /** Folders inside of granted ones that are covered: the engine's own, and those that the task's user may not enter. */
+  masks: readonly Mask[];
+  /** Folders whose names have to be there. */
+  passed: readonly string[];
+  /** The machine's lists of users and groups, for a task whose user is not in them. */
+  names: readonly NameFile[];
 };
 
-type SystemView = Pick<DiskView, "programs" | "settings" | "devices">;
-let system: SystemView | null = null;
+type SystemView = Pick<DiskView, "programs" | "settings" | "devices" | "names">;
+/** So long the system's paths are taken as they were: they change when software is installed. */
+const systemViewMs = 5000;
+let system: { view: SystemView; until: number } | null = null;
 
-/** Looks up the system's paths once, and the granted ones each time; those that do not exist are left out. `needed` are
- * files that the start of the task reads, beside what is granted. */
-export function viewDisk(confinement: Confinement, needed: readonly string[]): DiskView {
-  system ??= { programs: viewSystem(programPaths), settings: viewSystem(settingPaths), devices: viewSystem(devicePaths) };
-  const write = outermost(view(confinement.write));
-  const read = outermost(view([...confinement.read, ...needed])).filter(({ path }) => !isBelowAny(path, write));
-  const { user } = confinement;
-  const granted = [...read, ...write].map(({ path }) => path);
-  const closed = user === null ? [] : [...new Set(granted.flatMap((path) => closedAncestor(path, user) ?? []))];
-  return { ...system, read, write, closed };
+/** The next view looks at everything anew. */
+export function forgetSystemView(): void {
+  system = null;
 }
 
-/** Whether a path is the folder or lies below it. */
-export function isBelow(path: string, folder: string): boolean {
-  return path === folder || folder === "/" || path.startsWith(`${folder}/`);
+/** Looks up the granted paths each time, and the system's every few seconds; those that do not exist are left out.
+ * `needed` are files that the start of the task reads, beside what is granted. */
+export function viewDisk(confinement: Confinement, needed: readonly string[]): DiskView {
+  const { names, ...seen } = currentSystem();
+  const all = { read: view([...confinement.read, ...needed]), write: view(confinement.write) };
+  const write = outermost(all.write);
+  const read = outermost(all.read).filter(({ path }) => !isBelowAny(path, write));
+  const { user, hidden = [], passed = [] } = confinement;
+  const outer = outermost([...read, ...write]);
+  const closed = user === null ? [] : [...new Set(outer.flatMap(({ path }) => closedAncestor(path, { user, above: "/" }) ?? []))];
+  const folders = view(hidden).flatMap(({ path, isFolder }) => (isFolder ? [path] : []));
+  const masks = masksOf([...folders, ...(user === null ? [] : closedInside(all, outer, user))], all);
+  return { ...seen, read, write, closed, masks, passed: passed.filter(isThere), names: user === null ? [] : names };
+}
+
+/** Folders in a granted one, above another granted path, that the user could not pass. */
+function closedInside(all: Pick<DiskView, "read" | "write">, outer: readonly ViewedPath[], user: User): string[] {
+  return [...all.read, ...all.write].flatMap(({ path }) => {
+    const above = outer.find((one) => one.path !== path && isBelow(path, one.path))?.path;
+    return above === undefined ? [] : (closedAncestor(path, { user, above }) ?? []);
+  });
+}
+
+function currentSystem(): SystemView {
+  const now = performance.now();
+  if (system === null || now >= system.until) {
+    const settings = viewSystem(settingPaths);
+    const names = (["passwd", "group"] as const).flatMap((kind) => realPath(`/etc/${kind}`).map((path) => readNames(kind, path)));
+    system = { view: { programs: viewSystem(programPaths), settings, devices: viewSystem(devicePaths), names }, until: now + systemViewMs };
+  }
+  return system.view;
 }
 
 function isBelowAny(path: string, folders: readonly ViewedPath[]): boolean {
   return folders.some((folder) => isBelow(path, folder.path));
-}
-
-/** Without what lies below another one, shortest first. */
-function outermost(paths: readonly ViewedPath[]): ViewedPath[] {
-  const kept: ViewedPath[] = [];
-  for (const path of paths.toSorted((a, b) => a.path.length - b.path.length)) if (!isBelowAny(path.path, kept)) kept.push(path);
-  return kept;
 }
 
 function view(paths: readonly string[]): ViewedPath[] {
@@ -59,26 +85,34 @@ function view(paths: readonly string[]): ViewedPath[] {
 
 /** The system's own links (/bin, /lib64) may be followed: only the administrator makes them. */
 function viewSystem(paths: readonly string[]): ViewedPath[] {
-  const real = paths.flatMap((path) => {
-    try {
-      return [realpathSync(path)];
-    } catch {
-      return [];
-    }
-  });
-  return outermost(view([...new Set(real)]));
+  return outermost(view([...new Set(paths.flatMap(realPath))]));
 }
 
-function closedAncestor(path: string, user: { uid: number; gid: number }): string | null {
+function realPath(path: string): string[] {
+  try {
+    return [realpathSync(path)];
+  } catch {
+    return [];
+  }
+}
+
+type User = { uid: number; gid: number };
+
+/** The topmost folder above a path, and below another one, that the user may not pass. */
+function closedAncestor(path: string, { user, above }: { user: User; above: string }): string | null {
   let closed: string | null = null;
-  for (let folder = dirname(path); folder !== "/"; folder = dirname(folder)) {
+  for (let folder = dirname(path); folder !== above && folder !== "/"; folder = dirname(folder)) {
     const stats = stat(folder);
     if (stats !== null && !canPass(stats, user)) closed = folder;
   }
   return closed;
 }
 
-function canPass(stats: Stats, user: { uid: number; gid: number }): boolean {
+function isThere(path: string): boolean {
+  return stat(path)?.isDirectory() === true;
+}
+
+function canPass(stats: Stats, user: User): boolean {
   const bit = stats.uid === user.uid ? 0o100 : stats.gid === user.gid ? 0o010 : 0o001;
   return (stats.mode & bit) !== 0;
 }

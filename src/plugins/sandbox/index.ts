@@ -3,7 +3,7 @@ export type { DiskView } from "./disk-view.ts";
 export type { KeeperRule } from "./keeper.ts";
 export type { KernelFacts } from "./kernel-facts.ts";
 export { NoticeReader } from "./notices.ts";
-export { distrustLayer, probeSandbox } from "./probe.ts";
+export { distrustLayer, forgetProbe, keepProbes, probeSandbox } from "./probe.ts";
 export type { Probe } from "./probe.ts";
 export { openLauncher } from "./launcher.ts";
 export type { Launcher } from "./launcher.ts";

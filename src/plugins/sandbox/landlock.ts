@@ -3,9 +3,10 @@
 
 import { fail } from "../../base/index.ts";
 import type { Confinement } from "./confinement.ts";
-import type { DiskView, ViewedPath } from "./disk-view.ts";
+import type { DiskView } from "./disk-view.ts";
 import { landlockNetwork, landlockStrict } from "./kernel-facts.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
+import type { ViewedPath } from "./paths.ts";
 import { addBytes, addText } from "./plan-format.ts";
 import type { Argument, PlanDraft } from "./plan-format.ts";
 import { slots } from "./slots.ts";

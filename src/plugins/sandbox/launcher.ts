@@ -37,11 +37,22 @@ function supportedArch(): LinuxArch {
 /** @throws SANDBOX_UNAVAILABLE when the bytes are not those that were checked in. */
 function readEmbedded(arch: LinuxArch): Uint8Array {
   const bytes = readFileSync(arch === "x64" ? launcherX64 : launcherArm64);
-  const line = digests.split("\n").find((entry) => entry.endsWith(`  launcher-${arch}`));
-  if (line?.slice(0, 64) !== sha256Hex(bytes)) {
+  if (checkedIn(arch) !== sha256Hex(bytes)) {
     throw fail("SANDBOX_UNAVAILABLE", `Cannot start tasks: launcher-${arch} is not what its digest says`, {
       hint: "Install the program again.",
     });
   }
   return bytes;
+}
+
+/** The digest of the launcher of this machine, as it was checked in. */
+export function launcherDigest(): string {
+  return checkedIn(process.arch) ?? "";
+}
+
+function checkedIn(arch: string): string | undefined {
+  return digests
+    .split("\n")
+    .find((entry) => entry.endsWith(`  launcher-${arch}`))
+    ?.slice(0, 64);
 }

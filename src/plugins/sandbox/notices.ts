@@ -62,7 +62,7 @@ export class NoticeReader {
     const denied = !this.#isObserved;
     const text = record.subarray(headBytes);
     if (network.has(call)) {
-      const target = text.length === 0 ? null : renderAddress(text);
+      const target = call === "socket" ? renderSocket(record.readUInt32LE(20), flags & 15) : text.length === 0 ? null : renderAddress(text);
       const isNoise = target !== null && nameCache.test(target);
       const isOther = this.#isObserved && target === null;
       return isNoise || isOther ? null : { denied, call, kind: "network", target, access: null };
@@ -73,7 +73,7 @@ export class NoticeReader {
       if (this.#isObserved && !found) return null;
       return { denied, call, kind: "run", target, access: null };
     }
-    if (rule.path === undefined) return { denied, call, kind: "syscall", target: null, access: null };
+    if (rule.path === undefined && target?.startsWith("/") !== true) return { denied, call, kind: "syscall", target: null, access: null };
     return this.#parseFile({ call, target, flags, found, denied });
   }
 
@@ -91,6 +91,13 @@ type Seen = { call: SyscallName; target: string | null; flags: number; found: bo
 
 function isWriting(flags: number): boolean {
   return (flags & O_ACCMODE) !== 0 || (flags & (O_CREAT | O_TRUNC)) !== 0 || (flags & O_DIRECTORY_ONLY) === O_DIRECTORY_ONLY;
+}
+
+/** A socket that was asked for: `udp`, `raw`, or the number of a family that hardly anybody means. */
+function renderSocket(domain: number, kind: number): string | null {
+  if (domain === family.UNIX) return "unix";
+  if (domain !== family.INET && domain !== family.INET6) return `family ${domain}`;
+  return { 1: "tcp", 2: "udp", 3: "raw" }[kind] ?? null;
 }
 
 /** `127.0.0.1:5432`, `[::1]:80`, `unix:/path`, `unix:@abstract`; null for other kinds of address. */

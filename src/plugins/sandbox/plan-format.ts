@@ -64,21 +64,26 @@ export function addText(draft: PlanDraft, text: string): { blob: number } {
 
 /** Appends a list of C strings that ends in a null pointer, as execve wants its arguments and environment. */
 export function addTextList(draft: PlanDraft, texts: readonly string[]): { blob: number } {
-  const table = Buffer.alloc((texts.length + 1) * 8);
-  for (const [index, text] of texts.entries()) writeWord(table, index * 8, addText(draft, text).blob);
-  const { blob } = addBytes(draft, table);
+  const table = new Uint32Array((texts.length + 1) * 2);
+  for (const [index, text] of texts.entries()) writeWord(table, index * 2, addText(draft, text).blob);
+  const { blob } = addBytes(draft, new Uint8Array(table.buffer));
   draft.steps.push({ kind: "pointers", table: blob, count: texts.length });
   return { blob };
 }
 
-/** The plan's bytes for one architecture. */
+/** The plan's bytes for one architecture. Both are little endian, as is every machine that a plan is made on. */
 export function encodePlan(draft: PlanDraft, arch: LinuxArch): Uint8Array {
   const blobOffset = headerBytes + draft.steps.length * stepBytes;
-  const plan = Buffer.alloc(blobOffset + draft.blobBytes);
-  plan.writeUInt32LE(magic, 0);
-  plan.writeUInt32LE(draft.steps.length, 4);
-  plan.writeUInt32LE(blobOffset, 8);
-  for (const [index, step] of draft.steps.entries()) writeStep(plan, headerBytes + index * stepBytes, { step, arch });
+  const plan = new Uint8Array(blobOffset + draft.blobBytes);
+  const words = new Uint32Array(plan.buffer, 0, blobOffset >> 2);
+  words[0] = magic;
+  words[1] = draft.steps.length;
+  words[2] = blobOffset;
+  let word = headerBytes >> 2;
+  for (const step of draft.steps) {
+    writeStep(words, word, { step, arch });
+    word += stepBytes >> 2;
+  }
   let at = blobOffset;
   for (const chunk of draft.blob) {
     plan.set(chunk, at);
@@ -98,23 +103,25 @@ export function parseReport(head: Uint8Array): LaunchReport {
   };
 }
 
-function writeStep(plan: Buffer, offset: number, { step, arch }: { step: Step; arch: LinuxArch }): void {
+function writeStep(words: Uint32Array, word: number, { step, arch }: { step: Step; arch: LinuxArch }): void {
   const result = step.kind === "syscall" ? (step.result ?? slotUnused) : slotUnused;
   let flags = (result << 24) | (step.kind === "syscall" && step.mayFail === true ? 1 << 16 : 0);
-  for (const [index, argument] of argumentsOf(step).entries()) {
-    const at = offset + 16 + index * 8;
-    if (typeof argument === "number") writeWord(plan, at, argument);
+  const given = argumentsOf(step);
+  for (let index = 0; index < given.length; index++) {
+    const argument = given[index] ?? 0;
+    const at = word + 4 + index * 2;
+    if (typeof argument === "number") writeWord(words, at, argument);
     else if ("blob" in argument) {
       flags |= 1 << index;
-      writeWord(plan, at, argument.blob);
+      writeWord(words, at, argument.blob);
     } else {
       flags |= 1 << (8 + index);
-      writeWord(plan, at, argument.slot);
+      writeWord(words, at, argument.slot);
     }
   }
-  plan.writeUInt32LE(kinds[step.kind], offset);
-  plan.writeUInt32LE(flags >>> 0, offset + 4);
-  if (step.kind === "syscall") writeWord(plan, offset + 8, syscallNumber(step.call, arch) ?? -1);
+  words[word] = kinds[step.kind];
+  words[word + 1] = flags >>> 0;
+  if (step.kind === "syscall") writeWord(words, word + 2, syscallNumber(step.call, arch) ?? -1);
 }
 
 function argumentsOf(step: Step): readonly Argument[] {
@@ -135,7 +142,7 @@ function argumentsOf(step: Step): readonly Argument[] {
 }
 
 /** A 64-bit word from a safe integer, negative ones in two's complement; a bigint for each would cost more than the plan. */
-function writeWord(target: Buffer, offset: number, value: number): void {
-  target.writeUInt32LE(value >>> 0, offset);
-  target.writeInt32LE(Math.floor(value / 2 ** 32) | 0, offset + 4);
+function writeWord(words: Uint32Array, at: number, value: number): void {
+  words[at] = value >>> 0;
+  words[at + 1] = Math.floor(value / 2 ** 32) >>> 0;
 }

@@ -9,11 +9,12 @@ import type { KeeperRule } from "./keeper.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
 import { buildRuleset, restrictSelf } from "./landlock.ts";
 import { limitOpenFiles, limitProcess } from "./limits.ts";
+import { requireMounts } from "./masks.ts";
 import { arrangeMounts } from "./mounts.ts";
 import { addBytes, addText, addTextList, encodePlan, startDraft } from "./plan-format.ts";
 import type { PlanDraft, Step } from "./plan-format.ts";
 import { becomeUser, dropPrivileges, mapUser, refuseNewPrivileges } from "./privileges.ts";
-import { enforcedCalls, observedCalls } from "./seccomp.ts";
+import { enforcedCalls, isChangeMediated, observedCalls } from "./seccomp.ts";
 import { descriptors, slots } from "./slots.ts";
 import type { LinuxArch } from "./syscalls.ts";
 
@@ -31,6 +32,8 @@ export type LaunchSpec = {
   cwd: string;
   /** The process that spawns the launcher; when it is not the parent any more, nothing starts. */
   enginePid: number;
+  /** Files of control groups, by which the supervisor joins them before it starts another process. */
+  joins?: readonly string[];
   /** null: only the process tree is kept (sandbox off). */
   confined?: Confined | null;
 };
@@ -42,7 +45,7 @@ export type Plan = { bytes: Uint8Array; steps: readonly Step[]; rules: readonly 
 const signals = { SIGKILL: 9, SIGUSR1: 10, SIGCHLD: 17 } as const;
 const prctl = { PR_SET_PDEATHSIG: 1, PR_SET_NAME: 15, PR_SET_CHILD_SUBREAPER: 36 } as const;
 const fcntl = { F_SETFD: 2, FD_CLOEXEC: 1 } as const;
-const openat = { AT_FDCWD: -100, O_CLOEXEC: 0o2000000 } as const;
+const openat = { AT_FDCWD: -100, O_WRONLY: 1, O_CLOEXEC: 0o2000000 } as const;
 const descriptorMax = 0xffffffff;
 const SIG_SETMASK = 2;
 const POLLIN = 1;
@@ -75,19 +78,21 @@ function planFreeTask(draft: PlanDraft, spec: LaunchSpec): KeeperRule[] {
 function planConfinedTask(draft: PlanDraft, spec: LaunchSpec, confined: Confined): KeeperRule[] {
   const { confinement, facts } = confined;
   const isEnforced = confinement.mode === "enforce";
-  const kept: KernelFacts = isEnforced ? facts : { ...facts, namespaces: null, mounts: false, ownProc: false };
+  const kept = restOn(isEnforced ? facts : { ...facts, namespaces: null });
+  if (isEnforced && !kept.mounts) requireMounts(confined.view.masks, confined.view);
   const { filter, rules } = planCalls(spec.arch, confinement, kept);
 
   superviseTree(draft, spec, [descriptors.notices]);
   draft.steps.push({ kind: "syscall", call: "pidfd_open", args: [{ slot: slots.supervisor }, 0], result: slots.scratch });
   forkSupervised(draft, signals.SIGCHLD | namespaceFlags(kept), standardStreams | (1 << descriptors.notices));
-  becomeKeeper(draft, confined, kept);
+  becomeKeeper(draft, confined, { facts: kept, home: spec.env.HOME ?? "/" });
   if (isEnforced) buildRuleset(draft, { ...confined, facts: kept });
   const answers = facts.notify;
   const sharesPids = kept.namespaces === null;
   const { connect, listen } = confinement;
   const canLookUp = kept.ownProc || sharesPids;
-  keepTask(draft, { rules, connect, listen, patient: !isEnforced, sharesPids, canLookUp, answers }, spec.arch);
+  const roots = isEnforced && answers && !isChangeMediated(confinement, kept) ? confined.view.write : [];
+  keepTask(draft, { rules, roots, connect, listen, patient: !isEnforced, sharesPids, canLookUp, answers }, spec.arch);
 
   dieWithParent(draft, "keeper", slots.keeper);
   draft.steps.push({ kind: "syscall", call: "setsid", args: [] });
@@ -100,6 +105,12 @@ function planConfinedTask(draft: PlanDraft, spec: LaunchSpec, confined: Confined
   installFilter(draft, filter, answers);
   limitOpenFiles(draft, confinement.limits);
   return rules;
+}
+
+/** Without what has nothing to rest on: mounts outside of namespaces of the task's own would be the whole machine's. */
+function restOn(facts: KernelFacts): KernelFacts {
+  const mounts = facts.mounts && facts.namespaces !== null;
+  return { ...facts, mounts, ownProc: facts.ownProc && mounts };
 }
 
 type PlannedCalls = { filter: Uint8Array; rules: KeeperRule[] };
@@ -141,6 +152,14 @@ function superviseTree(draft: PlanDraft, spec: LaunchSpec, kept: readonly number
     { kind: "syscall", call: "chdir", args: [addText(draft, "/")] },
     { kind: "syscall", call: "getpid", args: [], result: slots.supervisor },
   );
+  for (const file of spec.joins ?? []) {
+    const flags = openat.O_WRONLY | openat.O_CLOEXEC;
+    draft.steps.push(
+      { kind: "syscall", call: "openat", args: [openat.AT_FDCWD, addText(draft, file), flags, 0], result: slots.scratch },
+      { kind: "syscall", call: "write", args: [{ slot: slots.scratch }, addText(draft, "0"), 1] },
+      { kind: "syscall", call: "close", args: [{ slot: slots.scratch }] },
+    );
+  }
 }
 
 function forkSupervised(draft: PlanDraft, flags: number, closes: number): void {
@@ -168,7 +187,7 @@ function namespaceFlags({ namespaces, mounts }: KernelFacts): number {
 
 /** The keeper: in namespaces of its own, where no parent is to be seen, it finds out by the supervisor's handle whether
  * that one lives. */
-function becomeKeeper(draft: PlanDraft, { view }: Confined, facts: KernelFacts): void {
+function becomeKeeper(draft: PlanDraft, { view, confinement }: Confined, { facts, home }: { facts: KernelFacts; home: string }): void {
   const alive = new Uint8Array(8);
   const poll = addBytes(draft, alive);
   new DataView(alive.buffer).setUint16(4, POLLIN, true);
@@ -183,7 +202,8 @@ function becomeKeeper(draft: PlanDraft, { view }: Confined, facts: KernelFacts):
     { kind: "syscall", call: "getpid", args: [], result: slots.keeper },
   );
   if (facts.namespaces === "user") mapUser(draft, facts, "namespaces");
-  if (facts.mounts) arrangeMounts(draft, view, facts);
+  const { user } = confinement;
+  if (facts.mounts) arrangeMounts(draft, view, { facts, user: user === null ? null : { ...user, home } });
   const child = new Uint8Array(new BigUint64Array([1n << BigInt(signals.SIGCHLD - 1)]).buffer);
   draft.steps.push(
     { kind: "syscall", call: "signalfd4", args: [-1, addBytes(draft, child), 8, openat.O_CLOEXEC], result: slots.signals },

@@ -3,7 +3,7 @@
 
 import { closeSync, readSync } from "node:fs";
 import type { Confinement, SandboxState } from "./confinement.ts";
-import { viewDisk } from "./disk-view.ts";
+import { forgetSystemView, viewDisk } from "./disk-view.ts";
 import { landlockStrict } from "./kernel-facts.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
 import { openLauncher } from "./launcher.ts";
@@ -11,53 +11,96 @@ import { openMemoryFile, openPipe, rawSyscall } from "./libc.ts";
 import { parseReport, reportBytes } from "./plan-format.ts";
 import type { Step } from "./plan-format.ts";
 import { compilePlan } from "./plan.ts";
+import { forgetKept, recallProbe, rememberProbe } from "./probe-cache.ts";
+import type { Missing, Trial } from "./probe-cache.ts";
 import { syscallNumber } from "./syscalls.ts";
 
 export type Probe = { state: SandboxState; facts: KernelFacts };
 
-/** Users that nobody else has; a container may not have the first. */
-const trialUsers = [1_900_000_000, 60_000] as const;
+/** Users that nobody else has; a container may not have the first ones. */
+const trialUsers = [1_900_000_000, 200_000, 60_000] as const;
 const landlockVersionFlag = 1;
 /** More parts than can fail one after the other. */
-const trialsMax = 10;
+const trialsMax = 12;
 
-type Missing = { layer: string; why: string };
-type Trial = { facts: KernelFacts; user: number | null; hasFilter: boolean; missing: Missing[] };
-
+let cacheFolder: string | null = null;
+/** What tries came to, without what self-tests found out. */
+let tried: Trial | null = null;
 let probed: Probe | null = null;
-const broken = new Map<string, string>();
+/** Layers that a self-test got through; those that are known for sure outlast this process. */
+const broken = new Map<string, { why: string; lasts: boolean }>();
 
-/** What holds here; the facts are for `compilePlan`.
+/** Where what was found is kept for later processes: a folder of ours alone, made when it is missing. */
+export function keepProbes(folder: string): void {
+  cacheFolder = folder;
+}
+
+/** What holds here; the facts are for `compilePlan`. Tried once by each process, unless an earlier one has kept it.
  * @throws SANDBOX_UNAVAILABLE where not even the launcher can run. */
 export function probeSandbox(): Probe {
-  probed ??= probe();
+  if (probed !== null) return probed;
+  tried ??= recall() ?? probe();
+  const { missing, facts, ...rest } = tried;
+  const trial: Trial = { ...rest, facts: { ...facts }, missing: [...missing] };
+  for (const [layer, { why }] of broken) distrust(trial, { layer, why });
+  probed = { facts: trial.facts, state: describeState(trial) };
   return probed;
 }
 
-/** Takes a layer away that an attack got through. */
-export function distrustLayer(layer: string, why: string): void {
-  broken.set(layer, why);
+/** Takes a layer away that an attack got through. `lasts`: later processes do not trust it either. */
+export function distrustLayer(layer: string, why: string, { lasts }: { lasts: boolean } = { lasts: false }): void {
+  broken.set(layer, { why, lasts });
   probed = null;
+  if (lasts && tried !== null) remember(tried);
 }
 
-function probe(): Probe {
+/** Forgets everything that was found, here and in the kept file: the next question is answered by trying. `trusts`: also
+ * what self-tests found. */
+export function forgetProbe({ trusts }: { trusts: boolean }): void {
+  tried = null;
+  probed = null;
+  if (trusts) broken.clear();
+  forgetSystemView();
+  if (cacheFolder !== null) forgetKept(cacheFolder);
+}
+
+function recall(): Trial | null {
+  const kept = cacheFolder === null ? null : recallProbe(cacheFolder);
+  if (kept === null || kept.trial.facts.landlock > landlockVersion()) return null;
+  for (const { layer, why } of kept.broken) if (!broken.has(layer)) broken.set(layer, { why, lasts: true });
+  return kept.trial;
+}
+
+function remember(trial: Trial): void {
+  if (cacheFolder === null) return;
+  const lasting = [...broken].filter(([, { lasts }]) => lasts).map(([layer, { why }]) => ({ layer, why }));
+  rememberProbe(cacheFolder, { trial, broken: lasting });
+}
+
+function probe(): Trial {
   const trial = startTrial();
   for (let count = 0; count < trialsMax && trial.facts.landlock > 0 && trial.hasFilter; count++) {
     const failure = tryStart(trial);
-    if (failure === null) break;
+    if (failure === null) {
+      remember(trial);
+      return trial;
+    }
     giveUp(trial, failure);
   }
-  for (const [layer, why] of broken) distrust(trial, { layer, why });
-  return { facts: trial.facts, state: describeState(trial) };
+  return trial;
+}
+
+function landlockVersion(): number {
+  const version = rawSyscall(syscallNumber("landlock_create_ruleset", openLauncher().arch) ?? -1, [0, 0, landlockVersionFlag]);
+  return Math.max(0, version);
 }
 
 function startTrial(): Trial {
-  const { arch } = openLauncher();
-  const version = rawSyscall(syscallNumber("landlock_create_ruleset", arch) ?? -1, [0, 0, landlockVersionFlag]);
+  const version = landlockVersion();
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   const isRoot = uid === 0;
   const facts: KernelFacts = {
-    landlock: Math.max(0, version),
+    landlock: version,
     notify: true,
     namespaces: isRoot ? "plain" : "user",
     mounts: true,
@@ -114,9 +157,11 @@ function giveUp(trial: Trial, { step, errno }: Failure): void {
     else distrust(trial, { layer: "namespaces", why });
   } else if (purpose === "countApart" || call === "unshare") facts.countApart = false;
   else if (call === "setresuid" || call === "setresgid" || call === "setgroups") {
-    if (trial.user === trialUsers[0]) trial.user = trialUsers[1];
-    else dropUsers(trial, why);
-  } else if (call === "mount" && facts.ownProc) facts.ownProc = false;
+    const next = trialUsers[trialUsers.findIndex((user) => user === trial.user) + 1];
+    if (next === undefined) dropUsers(trial, why);
+    else trial.user = next;
+  } else if (purpose === "names") distrust(trial, { layer: "mounts", why });
+  else if (call === "mount" && facts.ownProc) facts.ownProc = false;
   else if (["mount", "mount_setattr", "open_tree", "move_mount"].includes(call)) distrust(trial, { layer: "mounts", why });
   else if (call === "seccomp" && facts.notify) distrust(trial, { layer: "loopback", why });
   else if (call.startsWith("landlock")) distrust(trial, { layer: "landlock", why });

@@ -14,6 +14,7 @@ export type CallPolicy = { filter: FilterRule[]; keeper: KeeperRule[] };
 const EPERM = 1;
 const EACCES = 13;
 const ENOSYS = 38;
+const EOPNOTSUPP = 95;
 const EAFNOSUPPORT = 97;
 
 /** Whatever these do, no task needs it. */
@@ -36,31 +37,29 @@ const deniedQuietly: readonly SyscallName[] = (
 /** Not there: programs fall back to what can be looked into. */
 const missing: readonly SyscallName[] = ["clone3", "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register"];
 
-/** What changes a file without opening it: argument numbers of folder and path. */
-const metadata: readonly { call: SyscallName; folder?: number; path?: number; looks?: readonly Look[] }[] = [
-  { call: "chmod", path: 0 },
-  { call: "fchmod" },
-  { call: "fchmodat", folder: 0, path: 1 },
-  { call: "fchmodat2", folder: 0, path: 1 },
-  { call: "chown", path: 0 },
-  { call: "lchown", path: 0 },
-  { call: "fchown" },
-  { call: "fchownat", folder: 0, path: 1 },
-  { call: "setxattr", path: 0 },
-  { call: "lsetxattr", path: 0 },
-  { call: "fsetxattr" },
-  { call: "removexattr", path: 0 },
-  { call: "lremovexattr", path: 0 },
-  { call: "fremovexattr" },
-  { call: "setxattrat", folder: 0, path: 1 },
-  { call: "removexattrat", folder: 0, path: 1 },
+type MetadataCall = Omit<KeeperRule, "action" | "errno"> & { action?: "chmod" | "chown" | "times"; looks?: readonly Look[] };
+/** What changes a file without opening it. With an action the keeper does it where the task may write. */
+const metadata: readonly MetadataCall[] = [
+  { call: "chmod", action: "chmod", path: 0, value: 1 },
+  { call: "fchmod", action: "chmod", value: 1 },
+  { call: "fchmodat", action: "chmod", folder: 0, path: 1, value: 2 },
+  { call: "fchmodat2", action: "chmod", folder: 0, path: 1, value: 2, flags: 3 },
+  { call: "chown", action: "chown", path: 0, value: 1 },
+  { call: "lchown", action: "chown", path: 0, value: 1, flags: "noFollow" },
+  { call: "fchown", action: "chown", value: 1 },
+  { call: "fchownat", action: "chown", folder: 0, path: 1, value: 2, flags: 4 },
   { call: "utime", path: 0 },
   { call: "utimes", path: 0 },
   { call: "futimesat", folder: 0, path: 1 },
   // The form without a path works on a file that was opened.
-  { call: "utimensat", folder: 0, path: 1, looks: [{ arg: 1, values: [0], not: true }] },
-  { call: "utimensat", folder: 0, path: 1, looks: [{ arg: 1, high: true, values: [0], not: true }] },
+  { call: "utimensat", action: "times", folder: 0, path: 1, value: 2, flags: 3, looks: [{ arg: 1, values: [0], not: true }] },
+  { call: "utimensat", action: "times", folder: 0, path: 1, value: 2, flags: 3, looks: [{ arg: 1, high: true, values: [0], not: true }] },
 ];
+
+/** Seem not to be there: then programs that copy files do without. */
+const attributes: readonly SyscallName[] = "setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat".split(
+  " ",
+) as SyscallName[];
 
 const privilegeBits: readonly number[] = [0o2000, 0o4000, 0o6000];
 const givesPrivileges = (arg: number): Look => ({ arg, mask: 0o6000, values: privilegeBits });
@@ -82,6 +81,7 @@ class Policy {
   readonly filter: FilterRule[] = [];
   readonly keeper: KeeperRule[] = [];
   readonly #asks: boolean;
+  readonly #asked = new Set<SyscallName>();
   constructor(asks: boolean) {
     this.#asks = asks;
   }
@@ -97,7 +97,8 @@ class Policy {
   /** Asks the keeper, or denies where it cannot be asked. */
   ask(rule: KeeperRule, looks?: readonly Look[]): void {
     this.#add(rule.call, this.#asks ? "ask" : { errno: rule.errno }, looks);
-    if (!this.keeper.some(({ call }) => call === rule.call)) this.keeper.push(rule);
+    if (!this.#asked.has(rule.call)) this.keeper.push(rule);
+    this.#asked.add(rule.call);
   }
 
   deny(call: SyscallName, errno: number, looks?: readonly Look[]): void {
@@ -112,19 +113,26 @@ class Policy {
 /** The rules of `enforce`. What is called most stands first. */
 export function enforcedCalls(confinement: Confinement, facts: KernelFacts): CallPolicy {
   const policy = new Policy(facts.notify);
+  // Outside of what a task may write changes end at a read-only tree, or at another user's files.
+  const isMediated = isChangeMediated(confinement, facts);
+  // The keeper looks at the bits itself.
+  for (const { looks, action = "deny", ...rule } of isMediated ? [] : metadata) policy.ask({ ...rule, action, errno: EPERM }, looks);
+  for (const call of isMediated ? [] : attributes) policy.quiet(call, EOPNOTSUPP);
   denyPrivilegedFiles(policy);
   confineSockets(policy, confinement, facts);
   confineProcesses(policy, confinement, facts);
   policy.deny("ioctl", EPERM, [{ arg: 1, values: terminalTricks }]);
   policy.quiet("personality", EPERM, [{ arg: 0, values: [0, 8, 0xffffffff], not: true }]);
-  // Outside of what a task may write these end at a read-only tree, or at another user's files.
-  const isMediated = facts.mounts || confinement.user !== null;
-  for (const { looks, ...rule } of isMediated ? [] : metadata) policy.ask({ ...rule, action: "deny", errno: EPERM }, looks);
   if (!isMediated && facts.landlock < landlockTruncate) denyTruncation(policy);
   for (const call of denied) policy.deny(call, EPERM);
   for (const call of deniedQuietly) policy.quiet(call, EPERM);
   for (const call of missing) policy.quiet(call, ENOSYS);
   return { filter: policy.filter, keeper: facts.notify ? policy.keeper : [] };
+}
+
+/** Whether a task can change modes, owners and times only where it may write. */
+export function isChangeMediated({ user }: Pick<Confinement, "user">, { mounts }: Pick<KernelFacts, "mounts">): boolean {
+  return mounts || user !== null;
 }
 
 /** No file that gives its user's rights to whoever executes it, and no device. */
@@ -226,7 +234,12 @@ export function observedCalls(): CallPolicy {
   for (const call of ["renameat", "renameat2", "linkat"] as const) for (const folder of [0, 2]) see(call, { folder, path: folder + 1 });
   see("symlink", { path: 1 });
   see("symlinkat", { folder: 1, path: 2 });
-  for (const { call, looks, ...places } of metadata) if (places.path !== undefined && looks?.[0]?.high !== true) see(call, places);
+  for (const { call, looks, folder, path } of metadata) {
+    if (path === undefined || looks?.[0]?.high === true) continue;
+    see(call, folder === undefined ? { path } : { folder, path });
+  }
+  for (const call of ["setxattr", "lsetxattr", "removexattr", "lremovexattr"] as const) see(call, { path: 0 });
+  for (const call of ["setxattrat", "removexattrat"] as const) see(call, { folder: 0, path: 1 });
   keeper.push({ call: "connect", action: "seeAddress", errno: 0 }, { call: "bind", action: "seeAddress", errno: 0 });
   const calls = [...new Set(keeper.map(({ call }) => call))];
   return { filter: calls.map((call) => ({ call, verdict: "ask" })), keeper };

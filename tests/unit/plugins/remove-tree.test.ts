@@ -39,7 +39,7 @@ test("folders without rights and links are no obstacle, and what a link names st
   symlinkSync("nowhere", join(root, "tree", "shut", "dangling"));
   chmodSync(join(root, "tree", "shut"), 0o000);
   removeTree(root, join(root, "tree"));
-  expect(readdirSync(root).toSorted()).toEqual([".trash", "precious"]);
+  expect(readdirSync(root).toSorted()).toEqual(["precious"]);
   expect(trash()).toEqual([]);
   expect(readFileSync(join(root, "precious", "file"), "utf8")).toBe("x");
 });

@@ -54,6 +54,23 @@ describe("NoticeReader", () => {
     for (const flags of [1, 2, 0o100, 0o1000]) expect(seen(flags, 0)[0]?.access).toBe("write");
   });
 
+  test("names sockets by what they are for", () => {
+    const sockets: KeeperRule[] = [{ call: "socket", action: "socket", errno: 13 }];
+    const targetOf = (domain: number, kind: number) => {
+      const bytes = record(0, { value: kind });
+      bytes.writeUInt32LE(domain, 20);
+      return new NoticeReader(sockets, "enforce").push(bytes)[0]?.target;
+    };
+    expect([targetOf(2, 2), targetOf(10, 0o2000002), targetOf(2, 3), targetOf(2, 1), targetOf(1, 2), targetOf(17, 3)]).toEqual([
+      "udp",
+      "udp",
+      "raw",
+      "tcp",
+      "unix",
+      "family 17",
+    ]);
+  });
+
   test("tells new namespaces from new processes", () => {
     const kinds = [0x11, 0x10000011].map((value) => new NoticeReader(rules, "enforce").push(record(3, { value }))[0]?.kind);
     expect(kinds).toEqual(["run", "syscall"]);

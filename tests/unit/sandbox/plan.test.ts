@@ -188,6 +188,9 @@ describe("compilePlan of a confined task", () => {
     read: [folder("/closed/read")],
     write: [folder("/work")],
     closed: ["/closed"],
+    masks: [],
+    passed: [],
+    names: [],
   };
   const limits = { memoryBytes: 1 << 29, cpuSeconds: 1, processes: 2, openFiles: 3, fileBytes: 4 };
   const confinement = { mode: "enforce", user: { uid: 5, gid: 6 }, read: [], write: [], connect: [80], listen: [], run: true, limits } as const;
@@ -228,6 +231,16 @@ describe("compilePlan of a confined task", () => {
     const seeing = names(stepsOf({ mode: "observe", user: null }));
     for (const name of ["mount", "landlock_restrict_self", "capset"] as const) expect(seeing).not.toContain(name);
     expect(seeing).toContain("seccomp");
+  });
+
+  test("mounts nothing outside of a mount namespace of its own, whatever it is told", () => {
+    for (const known of [{ namespaces: null }, { namespaces: null, ownProc: true }]) {
+      const order = names(stepsOf({}, { mounts: true, ...known }));
+      for (const name of ["mount", "mount_setattr", "open_tree", "move_mount", "umount2"] as const) expect(order).not.toContain(name);
+    }
+    const NEWNS = 0x20000;
+    const fork = (known: object) => stepsOf({}, known).find((step) => step.kind === "fork");
+    expect((fork({ mounts: true })?.flags ?? 0) & NEWNS).toBe(NEWNS);
   });
 
   test("refuses ports that the kernel cannot confine", () => {

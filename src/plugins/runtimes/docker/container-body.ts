@@ -13,6 +13,9 @@ export const labelNames = {
   owner: "autokestra.owner",
 } as const;
 
+/** What confines every container, as trace.task.started names it. A container that one of them cannot be had for is refused. */
+export const containerLayers = ["container", "seccomp", "capabilities", "privileges", "read-only", "namespaces", "network", "limits"] as const;
+
 /** Where the sockets of a network pass are in the container. */
 const socketsTarget = `${controlTarget}-network`;
 /** The kernel counts CPU quota in thousandths of a second at the least. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Clock, isCoded, toErrorBody } from "../../../base/index.ts";
 import { labelNames } from "./container-body.ts";
 import { sweepControlFolders } from "./control-folder.ts";
-import { asRecord, callEngine, type Engine, findEngine, unavailable } from "./engine-api.ts";
+import { asRecord, asTexts, callEngine, type Engine, findEngine, unavailable } from "./engine-api.ts";
 import { Images } from "./image.ts";
 import type { ContainerHandle, ContainerOwner, ContainerRunner, ContainerSpec, EngineState, PullPolicy, ResolvedImage } from "./ports.ts";
 import { removeContainer, type RunDeps, startContainer } from "./run-container.ts";
@@ -52,10 +52,12 @@ export class ContainerRuntime implements ContainerRunner {
 
   async probe(): Promise<EngineState> {
     try {
-      const { name, version, api, socket, rootless } = await findEngine(this.#options.sockets);
-      return { available: true, name, version, api, socket, rootless };
+      const { name, version, api, socket, rootless, missing } = await findEngine(this.#options.sockets);
+      return { available: true, name, version, api, socket, rootless, missing };
     } catch (cause) {
-      return { available: false, why: toErrorBody(cause).message };
+      const { message, details } = toErrorBody(cause);
+      const tried = asTexts(details?.["tried"]);
+      return { available: false, why: tried.length === 0 ? message : `${message} (${tried.join("; ")})` };
     }
   }
 

@@ -1,3 +1,4 @@
+export { containerLayers } from "./container-body.ts";
 export { ContainerRuntime } from "./container-runtime.ts";
 export type { ContainerRuntimeOptions, ContainerSettings } from "./container-runtime.ts";
 export type {

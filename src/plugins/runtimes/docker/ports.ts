@@ -79,7 +79,8 @@ export type ResolvedImage = {
 export type ContainerOwner = { execution: string; task: string; attempt: number; owner: string };
 
 export type EngineState =
-  | { available: true; name: "docker" | "podman"; version: string; api: string; socket: string; rootless: boolean }
+  /** `missing`: layers that it cannot give, without which every container is refused. */
+  | { available: true; name: "docker" | "podman"; version: string; api: string; socket: string; rootless: boolean; missing: string[] }
   | { available: false; why: string };
 
 /** Containers as a runtime of tasks. */
