@@ -27,7 +27,7 @@ enum action {
 };
 
 enum { NO_ARGUMENT = 255, NO_FOLLOW = 254, OPEN_TRIES = 8, TEXT_MAX = 4096, RECORD_HEAD = 32, ADDRESS_MAX = 128, SEEN = 4096, KEEPER_HEAD = 64 };
-enum { KEEPER_PATIENT = 1, KEEPER_TELLS_PID = 2, KEEPER_OWN_PROC = 4 };
+enum { KEEPER_PATIENT = 1, KEEPER_TELLS_PID = 2, KEEPER_OWN_PROC = 4, KEEPER_OTHER_USER = 8 };
 
 /* `flags`: the argument with AT_ flags, or NO_FOLLOW. */
 struct rule { u32 number; u8 action, folder, path, value, flags, zero[3]; int error; };
@@ -287,7 +287,8 @@ static long take_written(u32 pid, u64 descriptor) {
   if (handle < 0) return -EPERM;
   long file = call(SYS_pidfd_getfd, handle, (long)descriptor, 0);
   call(SYS_close, handle, 0, 0);
-  if (file < 0) return file;
+  /* A container's own filter may forbid it: then the name has to do. */
+  if (file < 0) return file == -EBADF ? file : -EPERM;
   struct status status;
   memset(&status, 0, sizeof status);
   long flags = call(SYS_fcntl, file, F_GETFL, 0);
@@ -421,13 +422,29 @@ static int take_in(int signals, u32 task, u32 *status) {
 }
 
 /*
+ * The keeper keeps one right at most, to look into a task of another user; it does not start without it. Where the user
+ * is the same it can do without, as in a container that has no such right to give. A task that is only observed may
+ * have all rights of the engine, and then its keeper has to have them too.
+ */
+static void give_up_rights(const struct keeper *keeper, u32 step) {
+  static const u32 nothing[6];
+  long done = call(SYS_capset, (long)keeper->capability_head, (long)keeper->capabilities, 0);
+  if (keeper->flags & KEEPER_PATIENT) return;
+  if (done < 0 && !(keeper->flags & KEEPER_OTHER_USER)) done = call(SYS_capset, (long)keeper->capability_head, (long)nothing, 0);
+  if (done < 0) fail_step(step, done);
+}
+
+/*
  * Keeps the task until its first process ends. Both share one table of descriptors until the filter is in place: its
  * listener reaches the keeper by that, under a number that the plan names, and `ready` tells that it is there. From
- * then on the keeper has a table of its own, without the pipes, whose ends the engine would never see otherwise.
+ * then on the keeper has a table of its own, without the pipes, whose ends the engine would never see otherwise. One
+ * call does both, closing nothing where it cannot part the tables; containers forbid unshare, but not this one. The task
+ * never has the listener: its execve parts the tables too, and closes what is not passed on.
  */
-static void __attribute__((noreturn)) keep(const struct keeper *keeper, u32 task, int signals, int ready) {
-  call(SYS_prctl, PR_SET_DUMPABLE, 0, 0);
-  call(SYS_capset, (long)keeper->capability_head, (long)keeper->capabilities, 0);
+static void __attribute__((noreturn)) keep(const struct keeper *keeper, u32 step, u32 task, int signals, int ready) {
+  long hidden = call(SYS_prctl, PR_SET_DUMPABLE, 0, 0);
+  if (hidden < 0) fail_step(step, hidden);
+  give_up_rights(keeper, step);
   if (keeper->flags & KEEPER_TELLS_PID) report(&task, 1, REPORT_PID);
   struct kept kept = {task, 0};
   struct pollfd wanted[2] = {{signals, POLLIN, 0}, {ready, POLLIN, 0}};
@@ -435,8 +452,8 @@ static void __attribute__((noreturn)) keep(const struct keeper *keeper, u32 task
     if (syscall6(SYS_ppoll, (long)wanted, 2, 0, 0, 8, 0) < 0) continue;
     if (wanted[1].seen && shared) {
       shared = 0;
-      call(SYS_unshare, CLONE_FILES, 0, 0);
-      for (int descriptor = 0; descriptor < PLAN_FD; descriptor++) call(SYS_close, descriptor, 0, 0);
+      long parted = call(SYS_close_range, 0, PLAN_FD - 1, CLOSE_RANGE_UNSHARE);
+      if (parted < 0) fail_step(step, parted);
       wanted[1].descriptor = keeper->listener;
     } else if (wanted[1].seen & POLLIN) {
       answer_call(keeper, &kept);

@@ -9,7 +9,7 @@ enum {
   SYS_read = 0, SYS_write = 1, SYS_close = 3, SYS_lseek = 8, SYS_mmap = 9, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14,
   SYS_ioctl = 16, SYS_pwrite64 = 18, SYS_getpid = 39, SYS_socket = 41, SYS_socketpair = 53, SYS_setsockopt = 54, SYS_clone = 56,
   SYS_wait4 = 61, SYS_kill = 62, SYS_capset = 126, SYS_rt_sigtimedwait = 128, SYS_prctl = 157, SYS_getdents64 = 217,
-  SYS_exit_group = 231, SYS_openat = 257, SYS_readlinkat = 267, SYS_faccessat = 269, SYS_ppoll = 271, SYS_unshare = 272,
+  SYS_exit_group = 231, SYS_openat = 257, SYS_readlinkat = 267, SYS_faccessat = 269, SYS_ppoll = 271,
   SYS_process_vm_readv = 310, SYS_fcntl = 72, SYS_fchownat = 260, SYS_fchmodat = 268,
   SYS_utimensat = 280, SYS_statx = 332, O_NOFOLLOW = 0400000,
 };
@@ -31,7 +31,7 @@ __asm__(".globl _start\n_start:\n  xor %ebp, %ebp\n  and $-16, %rsp\n  call laun
 #elif defined(__aarch64__)
 enum {
   SYS_ioctl = 29, SYS_faccessat = 48, SYS_openat = 56, SYS_close = 57, SYS_getdents64 = 61, SYS_lseek = 62, SYS_read = 63,
-  SYS_write = 64, SYS_pwrite64 = 68, SYS_ppoll = 73, SYS_readlinkat = 78, SYS_capset = 91, SYS_exit_group = 94, SYS_unshare = 97,
+  SYS_write = 64, SYS_pwrite64 = 68, SYS_ppoll = 73, SYS_readlinkat = 78, SYS_capset = 91, SYS_exit_group = 94,
   SYS_kill = 129, SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135, SYS_rt_sigtimedwait = 137, SYS_prctl = 167, SYS_getpid = 172,
   SYS_socket = 198, SYS_socketpair = 199, SYS_setsockopt = 208, SYS_clone = 220, SYS_mmap = 222, SYS_wait4 = 260,
   SYS_process_vm_readv = 270, SYS_fcntl = 25, SYS_fchmodat = 53, SYS_fchownat = 54,
@@ -57,14 +57,14 @@ __asm__(".globl _start\n_start:\n  mov x29, xzr\n  bl launch\n  brk #1\n");
 #endif
 
 /* Numbers that both architectures share. */
-enum { SYS_pidfd_send_signal = 424, SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438 };
+enum { SYS_pidfd_send_signal = 424, SYS_pidfd_open = 434, SYS_close_range = 436, SYS_openat2 = 437, SYS_pidfd_getfd = 438 };
 
 enum {
-  EPERM = 1, ENOENT = 2, ESRCH = 3, EAGAIN = 11, EXDEV = 18, ENOSYS = 38, ELOOP = 40, EBADMSG = 74,
+  EPERM = 1, ENOENT = 2, ESRCH = 3, EBADF = 9, EAGAIN = 11, EXDEV = 18, ENOSYS = 38, ELOOP = 40, EBADMSG = 74,
   SIGKILL = 9, SIGUSR1 = 10, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18, SIGNALS = 64,
   SIG_SETMASK = 2, SEEK_SET = 0, SEEK_END = 2, PROT_READ_WRITE = 3, MAP_PRIVATE = 2, O_CLOEXEC = 02000000, AT_FDCWD = -100,
   WNOHANG = 1, WAIT_ANY_KIND = 0x40000000 /* __WALL: also children that do not announce their end by SIGCHLD */,
-  PR_SET_DUMPABLE = 4, CLONE_FILES = 0x400, POLLIN = 1, POLLOUT = 4,
+  PR_SET_DUMPABLE = 4, CLOSE_RANGE_UNSHARE = 2, POLLIN = 1, POLLOUT = 4,
   AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_SEQPACKET = 5, SOCK_KIND = 15, SOCK_CLOEXEC = 02000000,
   O_PATH = 010000000, O_ACCMODE = 3, F_GETFL = 3, F_DUPFD_CLOEXEC = 1030, PIDFD_THREAD = 0200, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000,
   RESOLVE_NO_MAGICLINKS = 2, RESOLVE_BENEATH = 8, STATX_TYPE = 1, S_IFMT = 0170000, S_IFREG = 0100000, PRIVILEGE_BITS = 06000,

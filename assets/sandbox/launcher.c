@@ -259,13 +259,13 @@ static long fork_here(u64 flags, int proc, u64 closed) {
   return pid;
 }
 
-static long keep_here(u64 flags, const struct keeper *keeper, int signals, int ready) {
+static long keep_here(u64 flags, const struct keeper *keeper, u32 step, int signals, int ready) {
   long pid = call(SYS_clone, (long)flags, 0, 0);
-  if (pid > 0) keep(keeper, (u32)pid, signals, ready);
+  if (pid > 0) keep(keeper, step, (u32)pid, signals, ready);
   return pid;
 }
 
-static long run_step(const struct step *step, u8 *blob, long *slots) {
+static long run_step(const struct step *step, u32 number, u8 *blob, long *slots) {
   long a[6];
   for (int i = 0; i < 6; i++) {
     a[i] = (long)step->arguments[i];
@@ -282,7 +282,7 @@ static long run_step(const struct step *step, u8 *blob, long *slots) {
     case STEP_EXPECT: return a[0] == a[1] ? 0 : -ESRCH;
     case STEP_FORK: return fork_here((u64)a[0], (int)a[1], (u64)a[2]);
     case STEP_STORE: *(u32 *)a[0] = (u32)a[1]; return 0;
-    case STEP_KEEP: return keep_here((u64)a[0], (const struct keeper *)a[1], (int)a[2], (int)a[3]);
+    case STEP_KEEP: return keep_here((u64)a[0], (const struct keeper *)a[1], number, (int)a[2], (int)a[3]);
   }
   return -ENOSYS;
 }
@@ -302,7 +302,7 @@ __attribute__((used, noreturn)) void launch(void) {
 
   long slots[SLOTS] = {0};
   for (u32 at = 0; at < header->steps; at++) {
-    long result = run_step(&steps[at], (u8 *)map + header->blob, slots);
+    long result = run_step(&steps[at], at, (u8 *)map + header->blob, slots);
     slots[steps[at].flags >> FLAG_RESULT & (SLOTS - 1)] = result;
     if (result < 0 && result > -4096 && !(steps[at].flags & FLAG_MAY_FAIL)) fail_step(at, result);
   }

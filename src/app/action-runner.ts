@@ -43,7 +43,17 @@ export function createActionRunner(deps: ActionRunnerDeps): ActionRunner {
   });
   const root = join(loaded.dataDir, "work");
   const cgroups = new Cgroups();
-  const warm = new WarmPool({ spawn: spawnProcess, gate, watchdog, cgroups, root, owner, isDead: systemOwners.isDead, randomBytes });
+  const warm = new WarmPool({
+    spawn: spawnProcess,
+    gate,
+    watchdog,
+    cgroups,
+    root,
+    owner,
+    isDead: systemOwners.isDead,
+    clock: systemClock,
+    randomBytes,
+  });
   const engine = { data: loaded.dataDir, store: loaded.storePath };
   const parts = {
     engine,

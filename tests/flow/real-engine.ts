@@ -73,7 +73,7 @@ export class RealEngine {
 
   async close(how: { keep?: boolean } = {}): Promise<void> {
     await this.engine.stop(0);
-    this.#runner.close();
+    await this.#runner.close();
     await this.store.close();
     if (how.keep !== true) rmSync(this.folder, { recursive: true, force: true });
   }

@@ -32,7 +32,7 @@ export class WarmWorld extends InvokeWorld {
     };
     const { gate, watchdog, root } = this;
     const randomBytes = (count: number): Uint8Array => crypto.getRandomValues(new Uint8Array(count));
-    const pool = new WarmPool({ spawn, gate, watchdog, root, owner, isDead, randomBytes });
+    const pool = new WarmPool({ spawn, gate, watchdog, root, owner, isDead, clock: { now: Date.now }, randomBytes });
     this.#pools.push(pool);
     return pool;
   }

@@ -1,5 +1,6 @@
 // How much a warm worker has grown: what one call leaks must not become the memory error of a later one.
 import { readFileSync } from "node:fs";
+import type { Clock } from "../../base/index.ts";
 import type { ProcessHandle } from "../runtimes/index.ts";
 
 /** A call this short takes a few megabytes at most (measured 1.3 GB/s): of such calls only some are looked at. */
@@ -16,11 +17,14 @@ export class Growth {
   readonly #handle: Pick<ProcessHandle, "descendants">;
   readonly #rooms: Room[];
   #pid: number | null = null;
-  #lookedAt = performance.now();
+  readonly #clock: Clock;
+  #lookedAt: number;
 
   /** `used`: of what is really used. `reserved`: of what was asked for, used or not (RLIMIT_DATA). */
-  constructor(handle: Pick<ProcessHandle, "descendants">, { used, reserved }: { used: number; reserved: number }) {
+  constructor(handle: Pick<ProcessHandle, "descendants">, { used, reserved, clock }: { used: number; reserved: number; clock: Clock }) {
     this.#handle = handle;
+    this.#clock = clock;
+    this.#lookedAt = clock.now();
     this.#rooms = [
       { pattern: /^RssAnon:\s+(\d+) kB/m, bytesMax: used, atFirst: null, last: 0 },
       { pattern: /^VmData:\s+(\d+) kB/m, bytesMax: reserved, atFirst: null, last: 0 },
@@ -29,7 +33,7 @@ export class Growth {
 
   /** Whether its limit is near. To be asked at the end of each call. */
   isLarge(calls: number): boolean {
-    const now = performance.now();
+    const now = this.#clock.now();
     if (this.#pid !== null && now - this.#lookedAt < shortMs * lookEvery && calls % lookEvery !== 0) return false;
     this.#lookedAt = now;
     const status = this.#read();

@@ -27,12 +27,12 @@ export class WarmPool {
   /** A worker that serves nobody else until `release`; null when all are busy for longer than a cold start takes.
    * @throws what a worker's start fails with */
   async lease(spec: WarmSpec): Promise<WarmWorker | null> {
-    const until = performance.now() + limits.warmWaitMs;
+    const until = this.#deps.clock.now() + limits.warmWaitMs;
     for (;;) {
       if (this.#isClosed) return null;
       const worker = this.#takeIdle(spec.key) ?? this.#start(spec);
       if (worker !== null) return worker;
-      const leftMs = until - performance.now();
+      const leftMs = until - this.#deps.clock.now();
       if (leftMs <= 0) return null;
       await this.#wait(this.#poolOf(spec.key), leftMs);
     }

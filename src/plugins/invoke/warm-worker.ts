@@ -1,7 +1,7 @@
 // One warm worker: a confined process that serves one call after the other, and is ended at the first thing that is not as it
 // should be. Its descriptors: requests on 0, log lines on 1 and 2, results on 3. Each request brings a fresh mark, which the worker
 // prints on both streams before the result: what came until then was the call's.
-import { type ErrorBody, fail, type JsonObject, limits } from "../../base/index.ts";
+import { type Clock, type ErrorBody, fail, type JsonObject, limits } from "../../base/index.ts";
 import type { EffectivePermissions } from "../../model/index.ts";
 import type { NetworkDecision, NetworkGate, NetworkPass } from "../network/index.ts";
 import type { Cgroup, Cgroups, Over, ProcessExit, ProcessHandle, spawnProcess, Watch, Watchdog } from "../runtimes/index.ts";
@@ -21,6 +21,7 @@ export type WarmWorkerDeps = {
   folders: WarmFolders;
   /** Left out: memory and processes of a tree are the watchdog's alone. */
   cgroups?: Pick<Cgroups, "open">;
+  clock: Clock;
   /** Cryptographically random. */
   randomBytes: (count: number) => Uint8Array;
 };
@@ -68,6 +69,7 @@ export class WarmWorker {
   readonly #folders: WarmFolders;
   readonly #handle: ProcessHandle;
   readonly #randomBytes: WarmWorkerDeps["randomBytes"];
+  readonly #clock: Clock;
   readonly #mayFork: boolean;
   readonly #growth: Growth | null;
   readonly #watch: Watch | null;
@@ -90,6 +92,7 @@ export class WarmWorker {
     this.key = spec.key;
     this.#folders = deps.folders;
     this.#randomBytes = deps.randomBytes;
+    this.#clock = deps.clock;
     this.#mayFork = permissions.run || !isEnforced;
     this.#folder = deps.folders.make({ ownsUser: spec.ownsUser });
     this.#pass = permissions.network.length === 0 ? null : this.#openNetwork(deps.gate, permissions.network);
@@ -324,7 +327,7 @@ export class WarmWorker {
   }
 
   #openGrowth({ limits: kept }: Confinement, used: number): Growth {
-    return new Growth(this.#handle, { used, reserved: kept.memoryBytes ?? Number.POSITIVE_INFINITY });
+    return new Growth(this.#handle, { clock: this.#clock, used, reserved: kept.memoryBytes ?? Number.POSITIVE_INFINITY });
   }
 
   #watchUsage(watchdog: Watchdog, spec: WarmSpec): Watch {
