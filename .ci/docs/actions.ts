@@ -14,7 +14,7 @@ const intro = [
 
 const paths = [
   "**Paths** are absolute, or begin with `./` or `../` (from the workflow's folder), or with a place (`$workspace/…`, `$workdir/…`,",
-  "`$input/…`); bare ones such as `report.csv` lie in the workspace.",
+  "`$input/…`); bare ones such as `report.csv` lie in the workspace where the workflow grants `$workspace`, else in its folder.",
 ].join("\n");
 
 const filesNote = [

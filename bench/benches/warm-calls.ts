@@ -22,7 +22,16 @@ export async function measureWarm(context: BenchContext): Promise<void> {
   const gate = createNetworkGate({ onTrouble: () => undefined, randomBytes });
   const watchdog = createWatchdog({ clock: { now: () => Date.now() } });
   const root = join(folder, "work");
-  const warm = new WarmPool({ spawn: spawnProcess, gate, watchdog, root, owner: "bench", isDead: () => false, clock: { now: Date.now }, randomBytes });
+  const warm = new WarmPool({
+    spawn: spawnProcess,
+    gate,
+    watchdog,
+    root,
+    owner: "bench",
+    isDead: () => false,
+    clock: { now: Date.now },
+    randomBytes,
+  });
   const runtimeFolder = new RuntimeFolder(folder);
   const engine = { data: folder, store: join(folder, "store.db") };
   const cold: InvokeDeps = {

@@ -19,7 +19,14 @@ import { checkSchema } from "../workflow/index.ts";
 import { systemClock, systemOwners } from "./system.ts";
 import { findArtifactContent } from "./verbs/index.ts";
 
-export type ActionRunner = { run(call: ActionCall): ActionRun; containers: ContainerRunner /** Ends what is kept warm. */; close(): Promise<void> };
+export type ActionRunner = {
+  run(call: ActionCall): ActionRun;
+  containers: ContainerRunner;
+  /** Whether attempts can be put into control groups. */
+  hasGroups(): boolean;
+  /** Ends what is kept warm. */
+  close(): Promise<void>;
+};
 
 /** `owner`: this process in labels of containers; `store`: the store's own id, whichever process has it open. */
 export type ActionRunnerDeps = { loaded: LoadedConfig; store: Store; owner: string; storeId: string; onTrouble: (text: string) => void };
@@ -69,6 +76,7 @@ export function createActionRunner(deps: ActionRunnerDeps): ActionRunner {
   return {
     run: (call) => invokeAction({ ...parts, artifacts: (sha256) => findArtifactContent(store, call.executionId, sha256) }, call),
     containers,
+    hasGroups: () => cgroups.isAvailable,
     close: async () => {
       await warm.close();
       watchdog.close();

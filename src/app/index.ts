@@ -4,4 +4,5 @@ export * from "./facade.ts";
 export { openApp } from "./open.ts";
 export { readPluginFolder } from "./plugin-admin.ts";
 export { createRegistry, storePlugins } from "./registry.ts";
+export { describeBuiltIn, unapproved } from "./verbs/index.ts";
 export { osUserName, systemClock, systemIds } from "./system.ts";

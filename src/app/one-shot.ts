@@ -87,8 +87,8 @@ async function storeFile(context: AppContext, caller: Caller, request: OneShotRe
   if (!("source" in request.from)) throw fail("INTERNAL", "Cannot store a file: the request names a workflow");
   const text = request.from;
   const { definition, warnings } = checkSource(context, text, null);
-  // What cannot run yet refuses the start by itself, and triggers are of no matter to a run.
-  for (const warning of warnings.filter((found) => found.code !== "NOT_AVAILABLE_YET"))
+  // What cannot run refuses the start by itself, and triggers are of no matter to a run.
+  for (const warning of warnings.filter(({ code }) => code !== "NOT_AVAILABLE_YET" && code !== "UNKNOWN_ACTION"))
     request.onNote(`${warning.file}:${warning.line}:${warning.column}: ${warning.code}: ${warning.message}`);
   const { row, stored } = await retryRaces(() => storeText(context, caller, { definition, source: text.source, folder: text.folder }));
   if (row !== null && row.revision !== stored.revision) request.onNote(describeOther(row, stored.sha256));

@@ -39,18 +39,19 @@ export async function openApp(options: AppOptions): Promise<App> {
 async function wire(options: AppOptions, store: Store): Promise<App> {
   const { loaded, mode } = options;
   let isReady = false;
-  keepProbes(join(loaded.dataDir, "runtime"));
+  keepProbes(join(loaded.dataDir, "runtime"), systemClock);
   const ledger = new Ledger({ store, schedule: systemTimers.soon });
   const owner = processOwner(systemIds.next());
   const principal: Principal = { type: "user", id: osUserName() };
   const sessionPrincipal: Principal = mode === "server" ? { type: "service", id: "server" } : principal;
   const session = new ServiceSession({ store, ledger, clock: systemClock, ids: systemIds, owner, owners: systemOwners, principal: sessionPrincipal });
-  const workspaces = new Workspaces(join(loaded.dataDir, "work"));
+  const workspaces = new Workspaces(join(loaded.dataDir, "work"), onTrouble);
   const registry = createRegistry(loaded);
   const systemTraceId = await store.systemTraceId();
   const runner = createActionRunner({ loaded, store, owner, storeId: systemTraceId, onTrouble });
   const actionsOf = async (executionId: string) => (await loadDefinition(engine, store, executionId)).map((task) => task.action);
-  const invoker = new AppInvoker({ loaded, store, registry, workspaces, containers: runner.containers, actionsOf, run: (call) => runner.run(call) });
+  const { containers, hasGroups } = runner;
+  const invoker = new AppInvoker({ loaded, store, registry, workspaces, containers, actionsOf, hasGroups, run: (call) => runner.run(call) });
   const engine: Engine = createEngine({ options, store, ledger, invoker, owner, registry });
   const context: AppContext = {
     loaded,

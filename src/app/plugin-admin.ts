@@ -22,12 +22,23 @@ export function createPluginAdmin(context: AppContext, caller: Caller): PluginAd
 /** A plugin as it lies in a folder anywhere; whether it may be called there is not asked. @throws FILE_NOT_FOUND, MANIFEST_INVALID */
 export function readPluginFolder(folder: string): InstalledPlugin {
   const file = join(folder, "plugin.yaml");
-  const size = statSync(file, { throwIfNoEntry: false })?.size;
-  if (size === undefined) throw fail("FILE_NOT_FOUND", `Cannot read the plugin "${folder}": it has no plugin.yaml`);
-  const text = size > limits.manifestBytesMax ? " ".repeat(limits.manifestBytesMax + 1) : readFileSync(file, "utf8");
+  const status = statSync(file, { throwIfNoEntry: false });
+  if (status?.isFile() !== true) throw fail("FILE_NOT_FOUND", `Cannot read the plugin "${folder}": it has no plugin.yaml`);
+  const text = status.size > limits.manifestBytesMax ? " ".repeat(limits.manifestBytesMax + 1) : onDisk(folder, () => readFileSync(file, "utf8"));
   const { manifest, diagnostics } = parseManifest({ text, file, folder, isPlaced: false, version, findSchemaProblem });
   if (manifest === null) throw fail("MANIFEST_INVALID", `Cannot use the plugin "${folder}": its manifest has errors`, { details: { diagnostics } });
-  return { manifest, folder, sha256: hashTree(folder) };
+  return { manifest, folder, sha256: onDisk(folder, () => hashTree(folder)) };
+}
+
+/** What the operating system refuses is the matter of who named the folder. */
+function onDisk<T>(folder: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const { code, syscall } = cause as { code?: string; syscall?: string };
+    if (syscall === undefined) throw cause;
+    throw fail("FILE_NOT_FOUND", `Cannot read the plugin "${folder}": ${code ?? "a file in it cannot be read"}`, { cause });
+  }
 }
 
 async function write(context: AppContext, caller: Caller, what: { type: string; payload: JsonObject }): Promise<void> {
@@ -55,7 +66,7 @@ async function install(context: AppContext, caller: Caller, { path, force }: { p
   const staging = join(root, `.install-${process.pid}-${context.ids.next()}`);
   try {
     mkdirSync(root, { recursive: true, mode: 0o755 });
-    copyTree(path, join(staging, "new"));
+    onDisk(path, () => copyTree(path, join(staging, "new")));
     if (hashTree(join(staging, "new")) !== source.sha256)
       throw fail("MANIFEST_INVALID", `Cannot install the plugin "${path}": it changed while it was copied`);
     mkdirSync(dirname(folder), { recursive: true, mode: 0o755 });

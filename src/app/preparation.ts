@@ -2,6 +2,7 @@
 import { type ErrorBody, fail, type JsonObject, toErrorBody } from "../base/index.ts";
 import type { TaskAsk, TaskPrepared } from "../engine/index.ts";
 import {
+  bareFolderOf,
   type CallableAction,
   decidePermissions,
   type Denial,
@@ -11,7 +12,7 @@ import {
   resolveEntry,
   type RunGrants,
 } from "../model/index.ts";
-import { approvalProblem, containerLayers, type GrantedEntries, type PluginApproval } from "../plugins/index.ts";
+import { approvalProblem, containerLayers, exceedingEntries, type GrantedEntries, type PluginApproval, wantsGroup } from "../plugins/index.ts";
 import type { SandboxReport } from "./sandbox-report.ts";
 
 /** What `prepare` leaves for `invoke`. */
@@ -38,6 +39,8 @@ export type PrepareFacts = {
   ceiling: Permissions | null;
   /** What a look-up ended with. */
   problem: ErrorBody | null;
+  /** Whether this process can put attempts into control groups: asked only for those that want one. */
+  hasGroups?: () => boolean;
 };
 
 /** Places, forwarders and variables follow from what is granted: where nothing is enforced, that is everything. */
@@ -49,7 +52,8 @@ export function prepareTask(ask: TaskAsk, facts: PrepareFacts): TaskPrepared {
   const allow = isObserved ? grantedToObserved : ask.permissions.allow;
   const { ceiling } = facts;
   const blocks = { ...(task === undefined ? {} : { task }), ...(ceiling === null ? {} : { server: ceiling }) };
-  const sources = { asks: action.asks(ask.inputs), workflow, allow, folder: ask.folder, ...blocks };
+  const bare = bareFolderOf((start) => action.asks(ask.inputs, start), { workflow, allow: givenOf(ask, isObserved), folder: ask.folder });
+  const sources = { asks: action.asks(ask.inputs, bare), workflow, allow, folder: ask.folder, ...blocks };
   const { effective, findings } = decidePermissions(sources);
   const refused = findings.filter((finding) => !finding.allowed);
   // A built-in asks for what its inputs need, so a part of it is of no use; a plugin asks for the most that it may ever need.
@@ -63,11 +67,16 @@ export function prepareTask(ask: TaskAsk, facts: PrepareFacts): TaskPrepared {
     permissions: recordOf(effective, refused),
     timeoutMs: action.timeoutMs,
     env: effective.env,
-    sandbox: sandboxOf(facts),
+    sandbox: sandboxOf(facts, effective),
     refusal: facts.problem ?? approvalRefusal(ask, facts) ?? sandboxRefusal(facts) ?? permissionRefusal(ask, denials),
     denials,
     ticket,
   };
+}
+
+/** What is granted by name counts also where everything is. */
+function givenOf({ permissions }: TaskAsk, isObserved: boolean): RunGrants | null {
+  return isObserved ? { ...grantedToObserved, ...permissions.allow, all: true } : permissions.allow;
 }
 
 function grantedOf({ permissions: { workflow, allow } }: TaskAsk): GrantedEntries {
@@ -87,11 +96,13 @@ function recordOf(effective: EffectivePermissions, refused: readonly PermissionF
   return { ...effective, refused: refused.map(({ kind, entry, by, grant }) => ({ kind, entry, by, grant })) };
 }
 
-function sandboxOf({ sandbox, isObserved, runtime }: PrepareFacts): TaskPrepared["sandbox"] {
+function sandboxOf({ sandbox, isObserved, runtime, hasGroups }: PrepareFacts, effective: EffectivePermissions): TaskPrepared["sandbox"] {
   // What confines a container is the container engine's, whatever this kernel offers to processes; nothing turns it off.
   if (runtime === "docker") return { level: "strict", layers: [...containerLayers, ...(isObserved ? ["observe"] : [])] };
   if (isObserved) return { level: "off", layers: ["observe"] };
-  return { level: sandbox.level === "none" ? "off" : sandbox.level, layers: sandbox.layers };
+  if (sandbox.level === "none" || sandbox.level === "off") return { level: "off", layers: sandbox.layers };
+  const isGrouped = wantsGroup(effective) && hasGroups?.() === true && !sandbox.layers.includes("cgroup");
+  return { level: sandbox.level, layers: [...sandbox.layers, ...(isGrouped ? ["cgroup"] : [])] };
 }
 
 function sandboxRefusal({ sandbox, isObserved, runtime, action }: PrepareFacts): ErrorBody | null {
@@ -104,11 +115,13 @@ function approvalRefusal(ask: TaskAsk, { action, approval }: PrepareFacts): Erro
   if (action.plugin === null) return null;
   const { manifest } = action.plugin;
   const exceeded = approvalProblem(manifest.permissions, approval);
-  const [first] = exceeded;
+  const [first] = exceedingEntries(manifest.permissions, approval?.permissions ?? {});
   if (first === undefined) return null;
   const name = `${manifest.namespace}/${manifest.name}`;
-  const details = { plugin: name, exceeded };
-  const message = `Cannot run "${action.action}": the installed ${name} asks for more than was approved for workflow "${ask.workflow}" (${first})`;
+  // No line of the workflow would help: a person has to approve.
+  const [denial] = denialOf({ ...first, grant: null }, ask.folder);
+  const details = { ...denial, plugin: name, exceeded };
+  const message = `Cannot run "${action.action}": the installed ${name} asks for more than was approved for workflow "${ask.workflow}" (${exceeded[0]})`;
   return toErrorBody(fail("PERMISSION_DENIED", message, { details, hint: `workflow plugin approve ${name}` }));
 }
 
@@ -122,7 +135,7 @@ function permissionRefusal({ action }: TaskAsk, [first]: readonly Denial[]): Err
 }
 
 /** Limits are no grants: an attempt that asks for more runs with less. */
-function denialOf({ kind, entry, grant }: PermissionFinding, folder: string | null): Denial[] {
+function denialOf({ kind, entry, grant }: Pick<PermissionFinding, "kind" | "entry" | "grant">, folder: string | null): Denial[] {
   if (kind === "limit") return [];
   if (kind === "listen") return [{ kind: "network", target: `127.0.0.1:${entry}`, rule: kind, grant }];
   if (kind === "filesystem.read" || kind === "filesystem.write")

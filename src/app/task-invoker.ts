@@ -18,6 +18,7 @@ import type {
   Workspaces,
 } from "../plugins/index.ts";
 import type { Store } from "../storage/index.ts";
+import { withDefaults } from "../workflow/index.ts";
 import { prepareTask, refuseTask, type Ticket } from "./preparation.ts";
 import { reportSandbox, type SandboxMode, sandboxState } from "./sandbox-report.ts";
 import { approvedPermissions } from "./verbs/index.ts";
@@ -30,6 +31,8 @@ export type InvokerDeps = {
   containers: ContainerRunner;
   /** Names of all actions of the execution's workflow. */
   actionsOf: (executionId: string) => Promise<string[]>;
+  /** Whether attempts can be put into control groups; looked up at the first question. */
+  hasGroups?: () => boolean;
   /** Calls an action outside the engine; everything it needs is made at its first call. */
   run: (call: ActionCall) => ActionRun;
 };
@@ -74,7 +77,9 @@ export class AppInvoker implements TaskInvoker {
     if (found === null) return null;
     const isObserved = this.#observers.has(ask.executionId);
     const ceiling = loaded.config.plugins.permissions;
-    return prepareTask(ask, { ...found, image: found.image ?? image, action, runtime, sandbox: reportSandbox(this.#mode), isObserved, ceiling });
+    const { hasGroups = () => false } = this.#deps;
+    const sandbox = reportSandbox(this.#mode);
+    return prepareTask(ask, { ...found, image: found.image ?? image, action, runtime, sandbox, isObserved, ceiling, hasGroups });
   }
 
   /** Null until it is there; it is then told once, since it may be otherwise at the next attempt. */
@@ -137,6 +142,7 @@ export class AppInvoker implements TaskInvoker {
       const started = run({
         ...call,
         ...ticket,
+        inputs: ticket.action.plugin === null ? call.inputs : withDefaults(ticket.action.input, call.inputs),
         folders,
         sandbox,
         graceMs: this.#graceMs,

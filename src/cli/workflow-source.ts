@@ -1,8 +1,9 @@
 // Files checked in this process, before anything is sent or stored.
 import { fail } from "../base/index.ts";
 import { type Diagnostic, findCoreAction, hasErrors, type WorkflowDefinition } from "../model/index.ts";
-import { type FindAction, parseWorkflow, renderDiagnostics } from "../workflow/index.ts";
+import { type FindAction, type ParseOptions, parseWorkflow, renderDiagnostics } from "../workflow/index.ts";
 import type { CliContext } from "./context.ts";
+import { findExceeded } from "./plugin-approvals.ts";
 import { hasColor } from "./render/style.ts";
 import { visible } from "./render/visible.ts";
 import type { SourceFile } from "./source-file.ts";
@@ -10,8 +11,11 @@ import type { SourceFile } from "./source-file.ts";
 export type CheckedSource = { definition: WorkflowDefinition | null; diagnostics: Diagnostic[]; source: SourceFile };
 export type ParsedSource = { id: string; source: SourceFile };
 
-/** All findings about one file. Plugins are looked for only where a task uses one: most files cost no look at the configuration. */
-export async function checkSource(context: CliContext, source: SourceFile): Promise<CheckedSource> {
+/**
+ * All findings about one file. Plugins are looked for only where a task uses one: most files cost no look at the configuration.
+ * `approvals`: also whether the store has approved what they ask for.
+ */
+export async function checkSource(context: CliContext, source: SourceFile, { approvals = false } = {}): Promise<CheckedSource> {
   const names = new Set<string>();
   const checked = parseSource(source, (action) => {
     const core = findCoreAction(action);
@@ -19,18 +23,31 @@ export async function checkSource(context: CliContext, source: SourceFile): Prom
     return core;
   });
   const usesPlugins = [...names].some((action) => !action.startsWith("core/"));
-  return { ...(usesPlugins ? parseSource(source, await findInstalled(context)) : checked), source };
+  const asksConfig = usesPlugins || checked.diagnostics.some(({ code, path }) => code === "MISSING_KEY" && path.endsWith(".image"));
+  if (!asksConfig) return { ...checked, source };
+  const installed = await findInstalled(context, approvals ? checked.definition : null);
+  return { ...parseSource(source, installed.findAction, installed), source };
 }
 
-function parseSource(source: SourceFile, findAction: FindAction) {
+type Known = Pick<ParseOptions, "findProblem" | "hasImage">;
+
+function parseSource(source: SourceFile, findAction: FindAction, { findProblem = () => null, hasImage = false }: Known = {}) {
   const { file, folder } = source;
-  return parseWorkflow(source.broken ?? source.source, { file, hasFolder: folder !== null, findAction, availability: true });
+  const options = { file, hasFolder: folder !== null, findAction, findProblem, hasImage, availability: true };
+  return parseWorkflow(source.broken ?? source.source, options);
 }
 
-async function findInstalled(context: CliContext): Promise<FindAction> {
-  const { createRegistry } = await import("../app/index.ts");
-  const registry = createRegistry(await context.loadConfig());
-  return (action) => registry.describe(action);
+/** What is installed here. `definition`: the workflow whose approvals count, null to leave them out. */
+export async function findInstalled(context: CliContext, definition: WorkflowDefinition | null) {
+  const { createRegistry, unapproved } = await import("../app/index.ts");
+  const loaded = await context.loadConfig();
+  const registry = createRegistry(loaded);
+  const exceeded = definition === null ? new Map<string, string[]>() : await findExceeded(context, definition);
+  return {
+    findAction: (action: string) => registry.describe(action),
+    findProblem: (action: string) => registry.problemOf(action) ?? unapproved(exceeded, action),
+    hasImage: loaded.config.plugins.docker.image !== undefined,
+  };
 }
 
 /** Findings with the lines they are about, on stderr. */

@@ -7,6 +7,7 @@ export {
   parseInputText,
   requireInputs,
 } from "./check-inputs.ts";
+export { describeProblem, type FindActionProblem, pluginOf } from "./check/action-problem.ts";
 export { actionPattern } from "./check/keys.ts";
 
 export { didYouMean, findNearest } from "./check/nearest.ts";
@@ -19,6 +20,7 @@ export { type Condition, createTemplate, type Template } from "./expression/temp
 export { linearPattern } from "./expression/pattern.ts";
 export { parseWorkflow, type ParsedWorkflow, type ParseOptions } from "./parse-workflow.ts";
 export { type PlanFacts, type PlannedTask, planWorkflow, type WorkflowPlan } from "./plan-workflow.ts";
+export { withDefaults } from "./schema/defaults.ts";
 export { checkSchema, findSchemaProblem } from "./schema/schema-check.ts";
 export type { SchemaFinding } from "./schema/simple-schema.ts";
 export { formatWorkflow } from "./show/format-workflow.ts";

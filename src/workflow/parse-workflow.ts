@@ -3,6 +3,7 @@ import { limits } from "../base/index.ts";
 import { type Diagnostic, findCoreAction, type WorkflowDefinition } from "../model/index.ts";
 import { buildDefinition } from "./build-definition.ts";
 import { reportUnavailable } from "./check/availability.ts";
+import type { FindActionProblem } from "./check/action-problem.ts";
 import { checkWorkflow } from "./check/check-workflow.ts";
 import type { FindAction } from "./check/task-form.ts";
 import { readYaml } from "./source/read-yaml.ts";
@@ -19,6 +20,10 @@ export type ParseOptions = {
   expectId?: string;
   /** Actions beside the built-in ones; null for one that is not installed. */
   findAction: FindAction;
+  /** Why an action of a plugin would not run here; without it only whether it is installed is known. */
+  findProblem?: FindActionProblem;
+  /** Whether the configuration names an image for tasks in containers that name none. */
+  hasImage?: boolean;
   /** Adds a warning for every part that this version cannot run yet, where there is no error. */
   availability?: boolean;
 };

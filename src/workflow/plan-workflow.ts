@@ -2,6 +2,8 @@
 import { isObject, type Json, type JsonObject, toIso } from "../base/index.ts";
 import {
   type ActionDescription,
+  type BareFolder,
+  bareFolderOf,
   decidePermissions,
   type EffectivePermissions,
   findCoreAction,
@@ -12,6 +14,7 @@ import {
   type TriggerDefinition,
   type WorkflowDefinition,
 } from "../model/index.ts";
+import { describeProblem, type FindActionProblem } from "./check/action-problem.ts";
 import { type FindAction, shellAction } from "./check/task-form.ts";
 import { nextCronTimes } from "./check/triggers.ts";
 import { parseExpression } from "./expression/expression.ts";
@@ -49,6 +52,8 @@ export type WorkflowPlan = {
   triggers: { id: string; type: TriggerDefinition["type"]; next: string[] }[];
   timeoutMs: number | null;
   notAvailableYet: UnavailablePart[];
+  /** Plugins that a run would be refused for: `path` of the first task that uses the action, `what` to tell, `hint` what to do. */
+  refused: (UnavailablePart & { hint: string })[];
 };
 
 const masked = "***";
@@ -100,15 +105,17 @@ export type PlanFacts = {
   inputs: JsonObject | null;
   /** Actions beside the built-in ones; null for one that is not installed. */
   findAction?: FindAction;
+  /** Why an action of a plugin would not run. */
+  findProblem?: FindActionProblem;
   /** Absolute folder of the workflow's file, null without one. */
   folder?: string | null;
   /** The server's ceiling, null without one. */
   ceiling?: Permissions | null;
 };
 
-function asksOf(action: ActionDescription | null, inputs: JsonObject): Permissions | "everything" {
+function asksOf(action: ActionDescription | null, inputs: JsonObject, bare?: BareFolder): Permissions | "everything" {
   if (action === null) return {};
-  return action.asks?.(inputs) ?? (action.runsIn === "engine" ? {} : "everything");
+  return action.asks?.(inputs, bare) ?? (action.runsIn === "engine" ? {} : "everything");
 }
 
 function planTask(task: TaskDefinition, definition: WorkflowDefinition, { scope, facts }: { scope: Scope; facts: PlanFacts }): PlannedTask {
@@ -117,13 +124,15 @@ function planTask(task: TaskDefinition, definition: WorkflowDefinition, { scope,
     task.action === shellAction && script !== undefined
       ? { script, ...(resolve(others, scope) as JsonObject) }
       : (resolve(task.inputs, scope) as JsonObject);
-  const { ceiling = null, findAction = findCoreAction } = facts;
+  const { ceiling = null, findAction = findCoreAction, folder = null } = facts;
+  const action = findAction(task.action);
+  const bare = bareFolderOf((start) => asksOf(action, inputs, start), { workflow: definition.permissions, folder });
   const { effective, findings } = decidePermissions({
-    asks: asksOf(findAction(task.action), inputs),
+    asks: asksOf(action, inputs, bare),
     workflow: definition.permissions,
     ...(task.permissions === undefined ? {} : { task: task.permissions }),
     ...(ceiling === null ? {} : { server: ceiling }),
-    folder: facts.folder ?? null,
+    folder,
   });
   return {
     id: task.id,
@@ -140,9 +149,24 @@ function planTask(task: TaskDefinition, definition: WorkflowDefinition, { scope,
   };
 }
 
+function refusedOf(definition: WorkflowDefinition, findProblem: FindActionProblem): WorkflowPlan["refused"] {
+  const told = new Set<string>();
+  return (["tasks", "onFailure", "finally"] as const).flatMap((phase) =>
+    definition[phase].flatMap(({ action }, index) => {
+      const problem = action.startsWith("core/") ? null : findProblem(action);
+      if (problem === null) return [];
+      const { message, hint } = describeProblem(action, problem);
+      if (told.has(message)) return [];
+      told.add(message);
+      return [{ path: `${phase}[${index}].type`, what: message, hint }];
+    }),
+  );
+}
+
 export function planWorkflow(definition: WorkflowDefinition, facts: PlanFacts): WorkflowPlan {
   const scope = knownScope(definition, facts.inputs);
   const { findAction = findCoreAction } = facts;
+  const isMissing = (action: string) => (findAction(action) === null ? ({ kind: "not-installed", known: [] } as const) : null);
   const plan = (tasks: readonly TaskDefinition[]): PlannedTask[] => tasks.map((task) => planTask(task, definition, { scope, facts }));
   return {
     id: definition.id,
@@ -157,5 +181,6 @@ export function planWorkflow(definition: WorkflowDefinition, facts: PlanFacts): 
     })),
     timeoutMs: definition.timeoutMs,
     notAvailableYet: partsNotRun(definition, findAction),
+    refused: refusedOf(definition, facts.findProblem ?? isMissing),
   };
 }

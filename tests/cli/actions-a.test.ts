@@ -68,10 +68,12 @@ describe("core/http.request", () => {
   });
 
   test("a file is sent with its grant, and a binary body is an artifact of the task", async () => {
-    mkdirSync(home.path("data"), { recursive: true });
-    writeFileSync(home.path("data/up.txt"), "content");
-    const inputs = { url, method: "POST", file: "./data/up.txt" };
-    expect(outputOf(await run({ type: "core/http.request", inputs }, { ...grant, filesystem: { read: ["./data"] } }))).toMatchObject({ status: 200 });
+    mkdirSync(home.path("files"), { recursive: true });
+    writeFileSync(home.path("files/up.txt"), "content");
+    const inputs = { url, method: "POST", file: "./files/up.txt" };
+    expect(outputOf(await run({ type: "core/http.request", inputs }, { ...grant, filesystem: { read: ["./files"] } }))).toMatchObject({
+      status: 200,
+    });
     expect(body).toBe("content");
     expect(codeOf(await run({ type: "core/http.request", inputs }, grant))).toBe("PERMISSION_DENIED");
     const sha256 = new Bun.CryptoHasher("sha256").update(new Uint8Array([0, 1, 2])).digest("hex");

@@ -66,14 +66,19 @@ test("into a file: nothing of it on stderr, also when the run fails; an unwritab
   expect(parse(readFileSync(home.path("learned.yaml"), "utf8"))).toEqual({ permissions: { filesystem: { read: ["./one.txt"], write: ["./out"] } } });
 });
 
-test("built-in actions are learned by what their inputs imply", async () => {
-  const source = `id: built\ntasks:\n  - { id: put, type: core/file.write, inputs: { path: part.json, content: "1" } }\n  - { id: get, type: core/http.request, needs: [put], inputs: { url: "${http.url}" } }\n`;
+test.each([
+  ["$workspace/part.json", "$workspace"],
+  // Bare, and nothing of the workspace granted: in the workflow's folder. Looks into the folders above are no matter.
+  ["out/part.json", "./out"],
+])("built-in actions are learned by what their inputs imply: %s", async (path, entry) => {
+  const source = `id: built\ntasks:\n  - { id: put, type: core/file.write, inputs: { path: "${path}", content: "1" } }\n  - { id: get, type: core/http.request, needs: [put], inputs: { url: "${http.url}" } }\n`;
   file("built.yaml", source);
   expect((await home.run(["run", "built.yaml"])).code).toBe(1);
   const { code, stderr } = await home.run(["run", "built.yaml", "--learn", "--quiet"]);
   expect(code).toBe(0);
   const block = parse(stderr) as { permissions: Permissions };
-  expect(block).toEqual({ permissions: { network: [`127.0.0.1:${http.port}`], filesystem: { write: ["$workspace"] } } });
+  expect(block).toEqual({ permissions: { network: [`127.0.0.1:${http.port}`], filesystem: { write: [entry] } } });
+  expect(stderr).not.toMatch(/not granted: .*(?:\/tmp|\/)(?:,|$)/m);
   file("built.yaml", `permissions: ${JSON.stringify(block.permissions)}\n${source}`);
   expect((await home.run(["run", "built.yaml"])).code).toBe(0);
 });

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type JsonObject, sha256Hex } from "../../src/base/index.ts";
 import { probeSandbox } from "../../src/plugins/index.ts";
+import { probeCgroup } from "../../src/plugins/runtimes/index.ts";
 import { type Finished, RealEngine } from "./real-engine.ts";
 
 let real: RealEngine;
@@ -20,6 +21,16 @@ const lines = ({ logs }: Finished) =>
   logs.filter((line) => line.source === "engine" && line.level === "ERROR").map((line) => JSON.parse(line.metadata ?? "null") as JsonObject);
 const startedOf = ({ events }: Finished) => events.find((event) => event.event_type === "trace.task.started")?.payload ?? {};
 
+test("an attempt whose limits are not the usual ones tells of its control group, where there can be one", async () => {
+  const layersOf = async (permissions?: JsonObject) => {
+    const finished = await real.run({ run: "true" }, null, permissions === undefined ? {} : { permissions });
+    return (startedOf(finished)["sandbox"] as { layers: string[] }).layers;
+  };
+  expect(await layersOf()).not.toContain("cgroup");
+  const hasPlace = probeCgroup().place !== null;
+  for (const permissions of [{ memoryMb: 300 }, { processes: 32 }]) expect((await layersOf(permissions)).includes("cgroup")).toBe(hasPlace);
+});
+
 describe("[WF-14] a denial", () => {
   test("of the network fails the task, and is its error, a log line and an event, with the line that would grant it", async () => {
     const script = "import socket; socket.create_connection(('127.0.0.1', 9), 2)";
@@ -33,7 +44,7 @@ describe("[WF-14] a denial", () => {
   });
 
   test("of a file names its real path and the entry", async () => {
-    const folder = join(real.folder, "files");
+    const folder = join(real.workflows, "files");
     mkdirSync(folder);
     writeFileSync(join(folder, "secret"), "x");
     const finished = await real.run({ run: 'cat "$WORKFLOW_DIR/secret"' }, folder);
@@ -66,14 +77,15 @@ test("variables of the server reach a task by grant only; of those names that ar
 
 test("each attempt's record says how it was confined, and what it was granted", async () => {
   const { state } = probeSandbox();
+  const layers = [...state.layers, ...(probeCgroup().place === null ? [] : ["cgroup"])];
   const finished = await real.run({ run: "true" }, null, { permissions: { network: ["a.example:443"], memoryMb: 128 } });
   expect(startedOf(finished)).toMatchObject({
     action: "core/shell.run",
     runtime: "process",
-    sandbox: { level: state.level, layers: state.layers },
+    sandbox: { level: state.level, layers },
     permissions: { network: ["a.example:443"], memoryMb: 128, refused: [] },
   });
-  expect(JSON.parse(finished.attempts[0]?.sandbox ?? "{}")).toEqual({ layers: state.layers, level: state.level });
+  expect(JSON.parse(finished.attempts[0]?.sandbox ?? "{}")).toEqual({ layers, level: state.level });
 });
 
 describe("artifacts", () => {

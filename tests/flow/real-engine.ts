@@ -37,6 +37,9 @@ export class RealEngine {
   readonly #runner: ReturnType<typeof createActionRunner>;
   #revision = 0;
 
+  /** For folders of workflows: nothing in the data folder is ever granted. */
+  readonly workflows = mkdtempSync(join(tmpdir(), "autokestra-workflows-"));
+
   /** `folder`: of an engine that was closed, to go on with its store. */
   constructor(folder = mkdtempSync(join(tmpdir(), "autokestra-flow-")), sandbox: "enforce" | "off" = "enforce") {
     this.folder = folder;
@@ -51,7 +54,7 @@ export class RealEngine {
     const workspaces = new Workspaces(join(folder, "work"));
     const { store } = this;
     this.#runner = createActionRunner({ loaded, store, owner: "test", storeId: "test", onTrouble });
-    const { run, containers } = this.#runner;
+    const { run, containers, hasGroups } = this.#runner;
     const registry = createRegistry(loaded);
     this.engine = new Engine({
       store: this.store,
@@ -61,7 +64,7 @@ export class RealEngine {
       random: () => 0.5,
       timers: systemTimers,
       owners: systemOwners,
-      invoker: new AppInvoker({ loaded, store, registry, workspaces, containers, actionsOf: async () => [], run }),
+      invoker: new AppInvoker({ loaded, store, registry, workspaces, containers, actionsOf: async () => [], hasGroups, run }),
       owner: `test ${systemIds.next()}`,
       runs: true,
       limits: { executions: 10, tasks: 10 },
@@ -75,6 +78,7 @@ export class RealEngine {
     await this.engine.stop(0);
     await this.#runner.close();
     await this.store.close();
+    rmSync(this.workflows, { recursive: true, force: true });
     if (how.keep !== true) rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -182,7 +182,7 @@ test("a flood of lines is slowed down and all there; the output keeps its end", 
 
 test("the environment is built from empty; env: comes as text, objects as JSON, and nothing in a script is replaced", async () => {
   process.env["AUTOKESTRA_FLOW_SECRET"] = "leak";
-  const folder = join(real.folder, "workflow-folder");
+  const folder = join(real.workflows, "workflow-folder");
   mkdirSync(folder);
   writeFileSync(join(folder, "note"), "from the folder");
   const env = { TEXT: "a b", NUMBER: "{{ 1 + 1 }}", OBJECT: { a: [1, "x"] }, NOTHING: null };
@@ -197,7 +197,6 @@ test("the environment is built from empty; env: comes as text, objects as JSON, 
   expect(names.toSorted()).toEqual([
     "HOME",
     "LANG",
-    "MIMALLOC_ARENA_RESERVE",
     "NOTHING",
     "NUMBER",
     "OBJECT",

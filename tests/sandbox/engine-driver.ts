@@ -7,8 +7,8 @@ const [, , mark = "", level = "off"] = process.argv;
 const script = `
   trap '' TERM HUP
   sleep 600 &
-  nohup setsid sleep 600 > /dev/null 2>&1 &
-  (setsid sh -c 'sleep 600 & sleep 600' &)
+  (nohup setsid sleep 600 || nohup sleep 600) > /dev/null 2>&1 &
+  ((setsid sh -c 'sleep 600 & sleep 600' || sh -c 'sleep 600 & sleep 600') &)
   echo ready
   wait
 `;

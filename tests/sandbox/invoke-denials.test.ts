@@ -81,6 +81,30 @@ describe("files", () => {
     ]);
   });
 
+  test("no grant below the engine's data is ever suggested, but of the task's own workspace", async () => {
+    const data = world.deps.engine.data;
+    const inData = await world.sh(`echo "cat: ${data}/work: Permission denied" >&2; exit 1`);
+    expect(errorOf(inData).code).toBe("PERMISSION_DENIED");
+    expect(inData.denials.map(({ grant }) => grant)).toEqual(inData.denials.map(() => null));
+    const main = `import { definePlugin } from "autokestra/sdk"; import { writeFileSync } from "node:fs";
+      definePlugin({ actions: { run: (input) => ({ text: writeFileSync(input.path, "x") }) } });`;
+    const { call, finish } = world.start(world.plugin({ "main.ts": main }), { path: "" }, { executionId: crypto.randomUUID() });
+    await finish();
+    const own = await world.call(call.action, { path: join(call.folders.workspace, "x") }, { folders: call.folders });
+    expect(own.denials.map(({ grant }) => grant)).toEqual(['filesystem: { write: ["$workspace"] }']);
+  });
+
+  test("what a plugin said itself stands beside the denial", async () => {
+    const main = `import { definePlugin } from "autokestra/sdk"; import { readFileSync } from "node:fs";
+      definePlugin({ actions: { run: (input, ctx) => { console.error("before"); try { readFileSync(input.path); } catch (e) { ctx.fail("NO_DATA", "no data: " + e.message); } } } });`;
+    const error = errorOf(await world.call(world.plugin({ "main.ts": main }), { path: join(outside, "secret.txt") }));
+    expect(error).toMatchObject({ code: "PERMISSION_DENIED", details: { claimed: { code: "NO_DATA" }, target: join(outside, "secret.txt") } });
+    const { claimed, stderr, grant } = error.details as { claimed: { message: string }; stderr: string; grant: string };
+    expect(claimed.message).toStartWith("no data: ");
+    expect(stderr).toContain("before");
+    expect(error.hint).toContain(grant);
+  });
+
   test("a link that a task planted widens no later grant", async () => {
     const shared = world.write("shared", { "plain.txt": "plain" });
     symlinkSync(outside, join(shared, "link"));
@@ -96,6 +120,24 @@ describe("files", () => {
     const own = { read: ["./own-link"], write: [] };
     const meant = await world.sh(`cat "${join(outside, "secret.txt")}"`, { folder: world.folder, granted: own, ...granting({ filesystem: own }) });
     expect(outputOf(meant)).toMatchObject({ stdout: "secret" });
+  });
+});
+
+describe("a look-up of names", () => {
+  const udp = "import socket; \ntry:\n  socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nexcept OSError:\n  pass\n";
+  const targets = ({ denials }: { denials: { target: string }[] }) => denials.map(({ target }) => target);
+
+  test("is no denial of a task that succeeds, nor beside one that names the host", async () => {
+    const fine = await world.sh(udp, {}, "python3");
+    expect([fine.outcome.ok, targets(fine)]).toEqual([true, []]);
+    const tcp = `${udp}socket.create_connection(("127.0.0.1", 9), 2)`;
+    expect(targets(await world.sh(tcp, {}, "python3"))).toEqual(["127.0.0.1:9"]);
+    const named = await world.sh("curl -sS http://api.example.com/x");
+    expect(targets(named)).toEqual(["api.example.com:80"]);
+  });
+
+  test("is told when nothing else explains the failure", async () => {
+    expect(targets(await world.sh(`${udp}raise SystemExit(1)`, {}, "python3"))).toEqual(["udp"]);
   });
 });
 

@@ -162,17 +162,23 @@ describe("files", () => {
       expect(errorOf(await world.call(typescript(`ctx.artifact(${JSON.stringify(path)}); return {};`))).code).toBe("PLUGIN_OUTPUT_INVALID");
   });
 
-  test("inputs.files are put into in, read-only, under plain names", async () => {
+  test("inputs.files are put into in, read-only, under plain names that may have folders", async () => {
     const sha256 = "a".repeat(64);
     world.artifacts.set(sha256, "content");
     const done = await world.sh('cat "$TMPDIR/in/data"; echo x 2>/dev/null > "$TMPDIR/in/data" || echo " kept"', {
       inputs: { script: 'cat "$TMPDIR/in/data"; echo x 2>/dev/null > "$TMPDIR/in/data" || echo " kept"', files: { data: `artifact:${sha256}` } },
     });
     expect(outputOf(done)).toMatchObject({ stdout: "content kept" });
+    const inputs = {
+      script: 'cd "$TMPDIR/in"; cat sub/a.txt sub/deep/b.txt',
+      files: { "sub/a.txt": `artifact:${sha256}`, "sub/deep/b.txt": `artifact:${sha256}` },
+    };
+    expect(outputOf(await world.sh("", { inputs }))).toMatchObject({ stdout: "contentcontent" });
     for (const files of [
       { "../x": `artifact:${sha256}` },
       { "": `artifact:${sha256}` },
-      { "a/b": `artifact:${sha256}` },
+      ...["a/../b", "/a", "a//b", "a/", "1/2/3/4/5/6/7/8/9"].map((name) => ({ [name]: `artifact:${sha256}` })),
+      { a: `artifact:${sha256}`, "a/b": `artifact:${sha256}` },
       { x: "file:///etc/passwd" },
       { x: `artifact:${"b".repeat(64)}` },
     ])

@@ -12,7 +12,7 @@ Bun.spawnSync = ((...given: Parameters<typeof spawnSync>) => {
   return spawnSync(...given);
 }) as typeof spawnSync;
 
-keepProbes(folder);
+keepProbes(folder, { now: () => Date.now() });
 if (order === "afresh") forgetProbe({ trusts: true });
 probeSandbox();
 if (order === "distrust" || order === "doubt") distrustLayer(layer, "a test says so", { lasts: order === "distrust" });

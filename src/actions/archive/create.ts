@@ -37,7 +37,7 @@ export function formatOf(path: string, format: string | undefined): Format {
 
 /** `core/archive.create`: {paths, to, format?, base?} → {path, size, sha256, entries}. @throws FILE_NOT_FOUND, TOO_LARGE, TASK_INPUT_INVALID */
 export function createArchive(input: JsonObject): Promise<JsonObject> {
-  const { paths, to, base = "$workspace" } = input as { paths: string | string[]; to: string; base?: string };
+  const { paths, to, base } = input as { paths: string | string[]; to: string; base?: string };
   return withFileErrors(`pack into "${to}"`, async () => {
     const format = formatOf(to, input["format"] as string | undefined);
     const target = resolvePath(to);

@@ -61,10 +61,13 @@ function textOf(address: string | { address: string }): string {
 }
 
 async function transportOf(input: EmailInput, port: number, context: ActionContext) {
-  const { host, security = "starttls", auth, tls = {}, timeout = "30s" } = input;
+  const { host, auth, tls = {}, timeout = "30s" } = input;
+  const isLocal = /^(?:127\.\d+\.\d+\.\d+|\[?::1\]?|localhost)$/.test(host);
+  // What stays on this machine nobody else can read: there TLS is used where the server offers it.
+  const security = input.security ?? (isLocal ? "offered" : "starttls");
   const timeoutMs = parseDuration(timeout);
   if (timeoutMs === null) throw inputError(`Cannot read timeout "${timeout}": not a duration`);
-  if (auth !== undefined && security === "none" && !/^(?:127\.\d+\.\d+\.\d+|\[?::1\]?|localhost)$/.test(host))
+  if (auth !== undefined && security === "none" && !isLocal)
     throw inputError("Cannot log in without TLS: the password would be sent for all to read", "Use security: starttls or tls.");
   const name = host.replace(/^\[|\]$/g, "");
   const target = context.forward(name, port);

@@ -20,15 +20,15 @@ function tooMany(path: string): Error {
 
 /** `core/file.list`: {path?, recursive?} → {path, entries: [{name, path, type, size, modifiedAt}]}, sorted by name. Links are not followed. */
 export function listFolder(input: JsonObject): Promise<JsonObject> {
-  const { path = "$workspace", recursive = false } = input as { path?: string; recursive?: boolean };
-  return withFileErrors(`list "${path}"`, () => {
+  const { path, recursive = false } = input as { path?: string; recursive?: boolean };
+  return withFileErrors(`list "${path ?? "."}"`, () => {
     const root = resolvePath(path);
     const entries: JsonObject[] = [];
     const visit = (folder: string): void => {
       for (const name of readdirSync(folder).toSorted()) {
         const absolute = join(folder, name);
         const status = lstatSync(absolute);
-        if (entries.length >= entriesMax) throw tooMany(path);
+        if (entries.length >= entriesMax) throw tooMany(path ?? ".");
         entries.push({
           name: relative(root, absolute),
           path: showPath(absolute),
@@ -46,17 +46,17 @@ export function listFolder(input: JsonObject): Promise<JsonObject> {
 
 /** `core/file.glob`: {patterns, path?, dot?} → {files}: matching regular files relative to `path`, sorted, each once. */
 export function globFiles(input: JsonObject): Promise<JsonObject> {
-  const { patterns, path = "$workspace", dot = false } = input as { patterns: string | string[]; path?: string; dot?: boolean };
-  return withFileErrors(`look for files in "${path}"`, () => {
+  const { patterns, path, dot = false } = input as { patterns: string | string[]; path?: string; dot?: boolean };
+  return withFileErrors(`look for files in "${path ?? "."}"`, () => {
     const root = resolvePath(path);
-    if (!statSync(root).isDirectory()) throw fail("TASK_INPUT_INVALID", `Cannot look for files in "${path}": it is no folder`);
+    if (!statSync(root).isDirectory()) throw fail("TASK_INPUT_INVALID", `Cannot look for files in "${root}": it is no folder`);
     const found = new Set<string>();
     for (const pattern of [patterns].flat()) {
       if (pattern.startsWith("/") || pattern.split("/").includes(".."))
         throw fail("TASK_INPUT_INVALID", `Cannot use the pattern "${pattern}": it leads out of the folder`, { hint: "Name the folder in path." });
       for (const name of new Bun.Glob(pattern).scanSync({ cwd: root, dot, onlyFiles: true, followSymlinks: false })) {
         found.add(name);
-        if (found.size > entriesMax) throw tooMany(path);
+        if (found.size > entriesMax) throw tooMany(path ?? ".");
       }
     }
     return { path: showPath(root), files: [...found].toSorted() };

@@ -1,8 +1,9 @@
 // Copying, moving and deleting files and folders.
-import { cpSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { fail, type JsonObject } from "../../base/index.ts";
 import { withFileErrors } from "../shared/file-errors.ts";
+import { isMadeForUs } from "../shared/made-path.ts";
 import { resolvePath, showPath } from "../shared/paths.ts";
 
 type Move = { from: string; to: string; overwrite?: boolean };
@@ -11,10 +12,16 @@ function prepare({ from, to, overwrite = false }: Move): { source: string; targe
   const source = resolvePath(from);
   const target = resolvePath(to);
   lstatSync(source);
-  if (!overwrite && lstatSync(target, { throwIfNoEntry: false }) !== undefined)
+  if (!overwrite && lstatSync(target, { throwIfNoEntry: false }) !== undefined && !isMadeForUs(target))
     throw fail("ALREADY_EXISTS", `Cannot write "${to}": it is there already`, { hint: "Use overwrite: true." });
   mkdirSync(dirname(target), { recursive: true });
   return { source, target };
+}
+
+/** What may be written and not be replaced is filled where it stands. */
+function copyAll(source: string, target: string): void {
+  if (isMadeForUs(target) && lstatSync(source).isFile()) copyFileSync(source, target);
+  else cpSync(source, target, { recursive: true, verbatimSymlinks: true, force: true });
 }
 
 /** `core/file.copy`: {from, to, overwrite?} → {path}. Folders whole; links as links. */
@@ -22,7 +29,7 @@ export function copyFile(input: JsonObject): Promise<JsonObject> {
   const move = input as Move;
   return withFileErrors(`copy "${move.from}" to "${move.to}"`, () => {
     const { source, target } = prepare(move);
-    cpSync(source, target, { recursive: true, verbatimSymlinks: true, force: true });
+    copyAll(source, target);
     return { path: showPath(target) };
   });
 }
@@ -35,8 +42,9 @@ export function moveFile(input: JsonObject): Promise<JsonObject> {
     try {
       renameSync(source, target);
     } catch (cause) {
-      if ((cause as { code?: string }).code !== "EXDEV") throw cause;
-      cpSync(source, target, { recursive: true, verbatimSymlinks: true, force: true });
+      // Another file system, or a place that may be written and not be replaced.
+      if (!["EXDEV", "EBUSY", "EACCES", "EROFS", "EPERM", "ENOTEMPTY", "EEXIST"].includes(String((cause as { code?: string }).code))) throw cause;
+      copyAll(source, target);
       rmSync(source, { recursive: true, force: true });
     }
     return { path: showPath(target) };

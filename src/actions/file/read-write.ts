@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, readFi
 import { basename, dirname, join } from "node:path";
 import { fail, type Json, type JsonObject, limits, sha256Hex } from "../../base/index.ts";
 import { withFileErrors } from "../shared/file-errors.ts";
+import { isMadeForUs } from "../shared/made-path.ts";
 import { resolvePath, showPath } from "../shared/paths.ts";
 
 /** What fits into an output beside its frame. */
@@ -67,7 +68,7 @@ export function writeFile(input: JsonObject): Promise<JsonObject> {
     const permissions = Number.parseInt(mode, 8) & 0o777;
     mkdirSync(dirname(absolute), { recursive: true });
     if (append) writeThrough(absolute, bytes, { flags: "a", permissions });
-    else if (!overwrite) writeThrough(absolute, bytes, { flags: "wx", permissions });
+    else if (!overwrite && !isMadeForUs(absolute)) writeThrough(absolute, bytes, { flags: "wx", permissions });
     else replace(absolute, bytes, permissions);
     return { path: showPath(absolute), size: bytes.byteLength, sha256: sha256Hex(bytes) };
   });

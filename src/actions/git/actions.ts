@@ -1,8 +1,8 @@
 // Cloning, comparing and committing.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, dirname, join as joinPath } from "node:path";
+import { dirname, join as joinPath } from "node:path";
 import { fail, type JsonObject, limits } from "../../base/index.ts";
-import { placeOfGitUrl } from "../../model/index.ts";
+import { placeOfGitUrl, repositoryName } from "../../model/index.ts";
 import { resolvePath, showPath } from "../shared/paths.ts";
 import type { ActionContext } from "../shared/context.ts";
 import { sshCommand, sshEnvironment } from "../shared/ssh-options.ts";
@@ -15,7 +15,7 @@ export async function clone(input: JsonObject, context: ActionContext): Promise<
   const { url, to, ref, depth } = input as unknown as Clone;
   const place = placeOfGitUrl(url);
   if (place === null) throw fail("TASK_INPUT_INVALID", `Cannot clone "${withoutCredentials(url)}": not an address of https, ssh, git or a path`);
-  const target = resolvePath(to ?? basename(url.replace(/\/+$/, ""), ".git"));
+  const target = resolvePath(to ?? repositoryName(url));
   const source = place.kind === "local" ? resolvePath(place.path) : url;
   const env = place.kind === "remote" && place.scheme === "ssh" ? sshEnvironmentOf(input as unknown as Clone, { ...place, context }) : {};
   mkdirSync(dirname(target), { recursive: true });

@@ -13,7 +13,7 @@ export type HttpInput = {
   method?: string;
   headers?: Scalars;
   query?: Scalars;
-  body?: string;
+  body?: Json;
   json?: Json;
   form?: Scalars;
   file?: string;

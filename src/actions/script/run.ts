@@ -9,11 +9,13 @@ import { withFileErrors } from "../shared/file-errors.ts";
 import { parseLosslessJson } from "../shared/lossless-json.ts";
 import { resolvePath } from "../shared/paths.ts";
 
-const languages = ["ts", "js", "python"] as const;
-type Language = (typeof languages)[number];
+type Language = "ts" | "js" | "python";
+/** As people write them. */
+const languageOfName = { ts: "ts", typescript: "ts", js: "js", javascript: "js", python: "python", python3: "python" } as const;
 type ScriptInput = {
-  language?: Language;
+  language?: keyof typeof languageOfName;
   code?: string;
+  script?: string;
   file?: string;
   args?: string[];
   input?: Json;
@@ -56,8 +58,11 @@ export async function runScript(given: JsonObject, context: ActionContext, tell:
 
 type Script = { path: string; language: Language };
 
-async function readScript({ language, code, file }: ScriptInput, { workdir }: ActionContext): Promise<Script> {
-  if ((code === undefined) === (file === undefined)) throw inputError("Cannot run a script: give either code or file");
+async function readScript(given: ScriptInput, { workdir }: ActionContext): Promise<Script> {
+  const { code = given.script, file } = given;
+  const count = [given.code, given.script, file].filter((one) => one !== undefined).length;
+  if (count !== 1) throw inputError("Cannot run a script: give exactly one of code, script (the same as code) and file");
+  const language = given.language === undefined ? undefined : languageOfName[given.language];
   if (file !== undefined) {
     const path = resolvePath(file);
     const isFile = await withFileErrors(`run "${file}"`, () => statSync(path).isFile());

@@ -1,4 +1,5 @@
-// Where a path of an action's input lies: absolute, `./` in the workflow's folder, `$place/…`, or bare in the workspace.
+// Where a path of an action's input lies: absolute, `./` in the workflow's folder, `$place/…`, or bare: in the
+// workspace where the task has one, else in the workflow's folder.
 import { isAbsolute, join, normalize, relative } from "node:path";
 import { fail } from "../../base/index.ts";
 
@@ -15,13 +16,20 @@ function placeOf(name: string, path: string): string {
   throw fail("TASK_INPUT_INVALID", `Cannot use the path "${path}": this task has no ${name}`, { details: { path }, hint });
 }
 
-/** The absolute path that an input names. @throws TASK_INPUT_INVALID for a place that the task does not have */
-export function resolvePath(path: string): string {
+/** Where bare paths start: null where the task has neither a workspace nor the folder of a workflow. What it asks for was decided alike. */
+function bareFolder(): string | null {
+  return process.env["WORKSPACE"] ?? process.env["WORKFLOW_DIR"] ?? null;
+}
+
+/** The absolute path that an input names; the folder of bare paths where it names none. @throws TASK_INPUT_INVALID for a place that the
+ * task does not have */
+export function resolvePath(path: string | undefined): string {
+  if (path === undefined) return bareFolder() ?? placeOf("$workspace", ".");
   if (path.includes("\0")) throw fail("TASK_INPUT_INVALID", "Cannot use a path: it holds a NUL byte");
   if (isAbsolute(path)) return normalize(path);
   const [first = "", ...rest] = path.split("/");
   if (first.startsWith("$")) return join(placeOf(first, path), ...rest);
-  if (first !== "." && first !== "..") return join(placeOf("$workspace", path), path);
+  if (first !== "." && first !== "..") return join(bareFolder() ?? placeOf("$workspace", path), path);
   const folder = process.env["WORKFLOW_DIR"];
   if (folder === undefined) throw fail("TASK_INPUT_INVALID", `Cannot use the path "${path}": this workflow has no folder`, { details: { path } });
   return join(folder, path);

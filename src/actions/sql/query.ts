@@ -32,7 +32,10 @@ export async function queryDatabase(given: JsonObject, context: ActionContext): 
   const input = given as unknown as SqlInput;
   const { url, query, params, statements, readOnly = false, maxRows = rowsDefault } = input;
   const place = placeOfSqlUrl(url);
-  if (place === null) throw inputError("Cannot open a database: the URL is none of sqlite:PATH and postgres://user@host:port/database");
+  if (place === null)
+    throw inputError(
+      "Cannot open a database: the URL is none of sqlite:PATH, a path such as ./data/x.db, :memory: and postgres://user@host:port/database",
+    );
   if ((query === undefined) === (statements === undefined)) throw inputError("Cannot run a query: give either query or statements");
   if (statements !== undefined && params !== undefined) throw inputError("Cannot run statements: params stand with each of them");
   const list = (statements ?? []).map((one) => (typeof one === "string" ? { query: one } : one));

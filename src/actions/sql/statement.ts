@@ -11,6 +11,12 @@ const skipped: Record<Driver, RegExp> = {
   sqlite: new RegExp(`${common.source}|\`[^\`]*\`|\\[[^\\]]*\\]`, "y"),
   postgres: new RegExp(`[eE]'(?:[^'\\\\]|''|\\\\[\\s\\S])*'|\\$([A-Za-z_]\\w*)?\\$[\\s\\S]*?\\$\\1\\$|${common.source}`, "y"),
 };
+const start = String.raw`^(?:\s|--[^\n]*\n|/\*[\s\S]*?\*/)*create\s+`;
+/** Their bodies hold semicolons of their own. */
+const definition: Record<Driver, RegExp> = {
+  sqlite: new RegExp(`${start}(?:temp(?:orary)?\\s+)?trigger\\b`, "i"),
+  postgres: new RegExp(`${start}(?:or\\s+replace\\s+)?(?:function|procedure|rule)\\b`, "i"),
+};
 const named = /:([A-Za-z_]\w*)/y;
 const word = /[A-Za-z_]\w*/y;
 const gap = /\s+/y;
@@ -20,14 +26,16 @@ export function readStatement(driver: Driver, query: string, params: Json[] | Js
   const names = params === undefined || Array.isArray(params) ? null : params;
   const values: Json[] = Array.isArray(params) ? params : [];
   const places = new Map<string, number>();
-  // Bodies of triggers and functions hold semicolons of their own.
-  const isDefinition = /^\s*create\b/i.test(query);
+  const isDefinition = definition[driver].test(query);
   let out = "";
   let isEnded = false;
   for (let at = 0; at < query.length; ) {
     const piece = pieceAt(driver, query, at);
     if (isEnded && piece.kind !== "gap")
-      throw inputError("Cannot run a query: it holds more than one statement", "Use statements, which run in one transaction.");
+      throw inputError(
+        "Cannot run a query: it holds more than one statement",
+        'Give a list instead, which runs in one transaction: statements: ["…", "…"].',
+      );
     if (query[at] === ";" && !isDefinition) isEnded = true;
     if (piece.kind === "name" && names !== null) out += numbered(driver, placeOf(piece.text.slice(1), { names, places, values }));
     else out += piece.text;

@@ -45,5 +45,15 @@ function describeLevel({ level, layers, missing }: SandboxState): Check {
   const message = `${level}: ${layers.length === 0 ? "nothing holds" : layers.join(", ")}${without}`;
   if (level === "strict") return passed("sandbox", message);
   if (level === "reduced") return warned("sandbox", message, "Tasks get no network at all. A kernel from Linux 6.12 on enforces everything.");
-  return failed("sandbox", message, "Process tasks are refused here. Use a kernel with Landlock (from Linux 5.13 on), or `runtime: docker`.");
+  return failed("sandbox", message, `Process tasks are refused here. ${needOf(missing)}, or use \`runtime: docker\`.`);
+}
+
+/** What would have to be there for the first layer that no task can do without. */
+function needOf(missing: SandboxState["missing"]): string {
+  const layers = new Set(missing.map(({ layer }) => layer));
+  if (layers.has("launcher")) return "Let this process make the system call that failed (a container's seccomp profile forbids it)";
+  if (layers.has("seccomp"))
+    return "Use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER), and let this process install them (a container's profile may forbid it)";
+  if (layers.has("landlock")) return "Use a kernel with Landlock (from Linux 5.13 on; `lsm=` at boot has to name it)";
+  return "Look at why these layers do not hold";
 }

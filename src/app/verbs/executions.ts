@@ -21,6 +21,7 @@ import type { AppContext } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { ExecutionQuery, StartAnswer, StartRequest, TaskRunQuery } from "../facade.ts";
 import { readColumn, readTaskRuns, toExecutionItem } from "./execution-form.ts";
+import { requireActions } from "./plugins.ts";
 import { requireWorkflow } from "./workflows.ts";
 
 const idempotencyMs = 24 * 3_600_000;
@@ -64,7 +65,7 @@ function checkNewId(context: AppContext, id: string | undefined): string {
   return id ?? context.ids.next();
 }
 
-/** @throws WORKFLOW_NOT_FOUND, WORKFLOW_DISABLED, NOT_AVAILABLE_YET, INPUT_INVALID, QUEUE_FULL, ALREADY_EXISTS */
+/** @throws WORKFLOW_NOT_FOUND, WORKFLOW_DISABLED, NOT_AVAILABLE_YET, PLUGIN_NOT_FOUND, MANIFEST_INVALID, INPUT_INVALID, QUEUE_FULL, ALREADY_EXISTS */
 async function submit(
   context: AppContext,
   caller: Caller,
@@ -97,6 +98,7 @@ export async function submitRevision(context: AppContext, caller: Caller, start:
       details: { parts: missing },
       hint: "`workflow validate` lists every part that this version cannot run.",
     });
+  requireActions(context, plan.definition);
   const inputs = checkedInputs(plan.definition, start.inputs);
   const timeoutMs = start.timeoutMs ?? (plan.definition.timeoutMs === null ? defaultTimeout(context) : null);
   context.session.ensure();

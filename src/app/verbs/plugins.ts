@@ -2,7 +2,9 @@
 import { fail, type Json, toIso, version } from "../../base/index.ts";
 import {
   type ActionDescription,
+  type ActionProblem,
   type Caller,
+  coreActions,
   type EventDraft,
   type InstalledPlugin,
   type Permissions,
@@ -15,6 +17,7 @@ import {
   type WorkflowDefinition,
 } from "../../model/index.ts";
 import { approvalProblem, asksOf, describeAction, type PluginEntry } from "../../plugins/index.ts";
+import { describeProblem, pluginOf } from "../../workflow/index.ts";
 import type { RowOf } from "../../storage/index.ts";
 import { type AppContext, systemEvent } from "../context.ts";
 import { pageSize, readCursor, writeCursor } from "../cursor.ts";
@@ -47,13 +50,20 @@ export async function reloadPlugins(context: AppContext): Promise<PluginList> {
   return listPlugins(context, {});
 }
 
+const noExtra = { author: null, license: null, homepage: null, engines: null, entrypoint: null, keepWarm: 0 };
+
+/** A built-in plugin, for which nothing has to be opened; null when there is none of that name. */
+export function describeBuiltIn(id: string): Plugin | null {
+  const actions = coreActions.filter(({ action }) => pluginOf(action) === id);
+  return actions.length === 0 ? null : { ...builtInHead(id), ...noExtra, actions: actions.map((action) => actionForm(action)), approvals: [] };
+}
+
 export async function getPlugin(context: AppContext, id: string): Promise<Plugin> {
-  const builtIn = context.registry.builtIns().get(id);
-  const extra = { author: null, license: null, homepage: null, engines: null, entrypoint: null, keepWarm: 0 };
-  if (builtIn !== undefined) return { ...builtInHead(id), ...extra, actions: builtIn.map((action) => actionForm(action)), approvals: [] };
+  const builtIn = describeBuiltIn(id);
+  if (builtIn !== null) return builtIn;
   const entry = requireEntry(context, id, "show");
   const approvals = await readApprovals(context, id, entry.plugin);
-  if (entry.plugin === null) return { ...entryHead(entry), ...extra, actions: [], approvals };
+  if (entry.plugin === null) return { ...entryHead(entry), ...noExtra, actions: [], approvals };
   const { manifest } = entry.plugin;
   const { author, license, homepage, engines, entrypoint, keepWarm } = manifest;
   const actions = manifest.actions.map((action) => ({
@@ -146,8 +156,39 @@ export function pluginFacts(caller: Caller, { manifest, sha256 }: InstalledPlugi
 /** Ids of the plugins that a workflow's tasks and handlers use, built-ins left out. */
 export function pluginsOf(definition: WorkflowDefinition): string[] {
   const tasks = [...definition.tasks, ...definition.onFailure, ...definition.finally];
-  const ids = tasks.map(({ action }) => action.slice(0, action.indexOf(".")));
+  const ids = tasks.map(({ action }) => pluginOf(action));
   return [...new Set(ids)].filter((id) => !id.startsWith("core/"));
+}
+
+/** By plugin, what the installed one asks for beyond its approval for the workflow: its tasks are refused until a person approves. */
+export async function exceededApprovals(context: AppContext, definition: WorkflowDefinition): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  for (const id of pluginsOf(definition)) {
+    const plugin = context.registry.findPlugin(id)?.plugin ?? null;
+    const row = plugin === null ? null : await context.store.findPluginApproval(definition.id, id);
+    // Without any, applying or running the workflow approves.
+    if (plugin === null || row === null) continue;
+    const exceeded = approvalProblem(plugin.manifest.permissions, { permissions: await approvedPermissions(context, row) });
+    if (exceeded.length > 0) found.set(id, exceeded);
+  }
+  return found;
+}
+
+export function unapproved(exceeded: ReadonlyMap<string, string[]>, action: string): ActionProblem | null {
+  const entries = exceeded.get(pluginOf(action));
+  return entries === undefined ? null : { kind: "not-approved", exceeded: entries };
+}
+
+/** @throws PLUGIN_NOT_FOUND, MANIFEST_INVALID when an action of the workflow cannot be called here */
+export function requireActions({ registry }: AppContext, definition: WorkflowDefinition): void {
+  for (const { action } of [...definition.tasks, ...definition.onFailure, ...definition.finally]) {
+    const problem = registry.problemOf(action);
+    if (problem === null) continue;
+    const { message, hint } = describeProblem(action, problem);
+    const details = { plugin: pluginOf(action), action, ...(problem.kind === "broken" ? { diagnostics: problem.diagnostics } : {}) };
+    const text = `Cannot run workflow "${definition.id}": ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+    throw fail(problem.kind === "broken" ? "MANIFEST_INVALID" : "PLUGIN_NOT_FOUND", text, { details, hint });
+  }
 }
 
 /** Approvals of the installed plugins that a workflow uses and that has none yet: they are written with the text that uses them. */

@@ -17,11 +17,11 @@ import {
 } from "../../model/index.ts";
 import type { RowOf } from "../../storage/index.ts";
 import { readBlob } from "../../trace/index.ts";
-import { type FindAction, parseWorkflow } from "../../workflow/index.ts";
+import { type FindActionProblem, parseWorkflow } from "../../workflow/index.ts";
 import { type AppContext, systemEvent, systemOpens } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { ApplyRequest, Page } from "../facade.ts";
-import { missingApprovals } from "./plugins.ts";
+import { exceededApprovals, missingApprovals, unapproved } from "./plugins.ts";
 
 type Row = RowOf<"workflows">;
 
@@ -81,15 +81,24 @@ export async function deleteWorkflow(context: AppContext, caller: Caller, id: st
   });
 }
 
-export function validateWorkflow(context: AppContext, request: { source: string; file: string; hasFolder: boolean }): Validation {
-  const { file, hasFolder } = request;
-  const { diagnostics } = parseWorkflow(request.source, {
-    file,
-    hasFolder,
-    findAction: (name) => context.registry.describe(name),
-    availability: true,
-  });
+export async function validateWorkflow(context: AppContext, request: { source: string; file: string; hasFolder: boolean }): Promise<Validation> {
+  const { source, ...place } = request;
+  const options = { ...place, ...knownHere(context) };
+  const first = parseWorkflow(source, options);
+  const exceeded = first.definition === null ? new Map<string, string[]>() : await exceededApprovals(context, first.definition);
+  const findProblem: FindActionProblem = (action) => options.findProblem(action) ?? unapproved(exceeded, action);
+  const { diagnostics } = exceeded.size === 0 ? first : parseWorkflow(source, { ...options, findProblem });
   return { valid: !hasErrors(diagnostics), diagnostics };
+}
+
+/** What a check of a text needs to know of this server. */
+function knownHere({ registry, loaded }: AppContext) {
+  return {
+    findAction: (name: string) => registry.describe(name),
+    findProblem: (name: string) => registry.problemOf(name),
+    hasImage: loaded.config.plugins.docker.image !== undefined,
+    availability: true,
+  };
 }
 
 /** Stores a revision and makes it current. Concurrent applies of one workflow are tried again on what the other left. */
@@ -104,8 +113,7 @@ export function checkSource(
   request: { source: string; file: string; folder: string | null },
   expectId: string | null,
 ): { definition: WorkflowDefinition; warnings: Diagnostic[] } {
-  const findAction: FindAction = (name) => context.registry.describe(name);
-  const options = { file: request.file, hasFolder: request.folder !== null, findAction, availability: true };
+  const options = { file: request.file, hasFolder: request.folder !== null, ...knownHere(context) };
   const { definition, diagnostics } = parseWorkflow(request.source, expectId === null ? options : { ...options, expectId });
   if (definition === null) {
     const count = diagnostics.filter((found) => found.severity === "error").length;

@@ -1,13 +1,12 @@
 // plan FILE: what a run would do. Nothing runs.
 import { fail } from "../../base/index.ts";
-import type { LoadedConfig } from "../../config/index.ts";
-import { findCoreAction, type WorkflowDefinition } from "../../model/index.ts";
-import { checkGivenInputs, type FindAction, planWorkflow, renderPlan } from "../../workflow/index.ts";
+import type { WorkflowDefinition } from "../../model/index.ts";
+import { checkGivenInputs, type PlanFacts, planWorkflow, renderPlan } from "../../workflow/index.ts";
 import type { CliContext } from "../context.ts";
 import { parsePairs, readInputsFile } from "../option-values.ts";
 import { visible } from "../render/visible.ts";
 import { readSource } from "../source-file.ts";
-import { requireDefinition } from "../workflow-source.ts";
+import { findInstalled, requireDefinition } from "../workflow-source.ts";
 
 export async function planFile(context: CliContext, values: { file: string; input: string[]; inputs: string | null }): Promise<void> {
   const source = readSource(context, values.file);
@@ -22,7 +21,7 @@ export async function planFile(context: CliContext, values: { file: string; inpu
   const plan = planWorkflow(definition, {
     now: context.io.now(),
     inputs: isOpen ? null : inputs,
-    findAction: await findActions(definition, loaded),
+    ...(await findActions(context, definition)),
     folder: source.folder,
     ceiling: loaded.config.plugins.permissions,
   });
@@ -32,9 +31,8 @@ export async function planFile(context: CliContext, values: { file: string; inpu
 }
 
 // The plugins are looked for only where a task uses one.
-async function findActions({ tasks, onFailure, finally: last }: WorkflowDefinition, loaded: LoadedConfig): Promise<FindAction> {
-  if ([...tasks, ...onFailure, ...last].every(({ action }) => action.startsWith("core/"))) return findCoreAction;
-  const { createRegistry } = await import("../../app/index.ts");
-  const registry = createRegistry(loaded);
-  return (action) => registry.describe(action);
+async function findActions(context: CliContext, definition: WorkflowDefinition): Promise<Pick<PlanFacts, "findAction" | "findProblem">> {
+  const { tasks, onFailure, finally: last } = definition;
+  if ([...tasks, ...onFailure, ...last].every(({ action }) => action.startsWith("core/"))) return {};
+  return findInstalled(context, definition);
 }

@@ -5,7 +5,7 @@ import { fail } from "../../base/index.ts";
 import type { CliContext } from "../context.ts";
 import { parseChoice } from "../option-values.ts";
 import { visibleLine } from "../render/visible.ts";
-import { languages, skeletonOf } from "./plugin-skeletons.ts";
+import { languages, type SkeletonFile, skeletonOf } from "./plugin-skeletons.ts";
 
 const namePattern = /^[a-z0-9-]{1,64}$/;
 /** Where the current folder's name cannot be a namespace. */
@@ -21,15 +21,27 @@ export async function initPlugin(context: CliContext, values: { name: string; la
     throw fail("ALREADY_EXISTS", `Cannot write the plugin "${path}": ${join(path, present.path)} is there already`, {
       hint: "--force writes over it.",
     });
-  for (const file of files) {
-    mkdirSync(dirname(join(folder, file.path)), { recursive: true });
-    writeFileSync(join(folder, file.path), file.text);
-    if (file.isProgram) chmodSync(join(folder, file.path), 0o755);
-  }
+  for (const file of files) writeSkeleton(join(folder, file.path), file);
   const paths = files.map((file) => join(path, file.path));
   if (context.common.json) return context.printJson({ plugin: `${namespace}/${name}`, folder, files: paths });
   for (const written of paths) context.print(`created  ${visibleLine(written)}\n`);
   context.note(`Try it: ${context.program} plugin test ${visibleLine(path)}`);
+}
+
+function writeSkeleton(path: string, { text, isProgram }: SkeletonFile): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    if (isProgram) chmodSync(path, 0o755);
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    const isTaken = code === "EEXIST" || code === "ENOTDIR" || code === "EISDIR";
+    throw fail(
+      isTaken ? "ALREADY_EXISTS" : "FILE_NOT_FOUND",
+      `Cannot write "${path}": ${isTaken ? "something stands in its way" : (code ?? cause)}`,
+      { cause },
+    );
+  }
 }
 
 /** `path` is relative to the current folder. @throws USAGE */

@@ -1,5 +1,5 @@
 // plugin test PATH: each test is an execution of its own in a store that is thrown away, so that it runs exactly as in a workflow.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { App } from "../../app/index.ts";
@@ -56,6 +56,7 @@ async function readTests(folder: string, plugin: InstalledPlugin): Promise<Plugi
     const file = join("tests", name);
     let value: Json;
     try {
+      if (!statSync(join(folder, file)).isFile()) throw new TypeError("it is no file");
       value = toIJson(parse(readFileSync(join(folder, file), "utf8"), { maxAliasCount: 100 }) ?? null);
     } catch (cause) {
       throw fail("MANIFEST_INVALID", `Cannot read the test "${file}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

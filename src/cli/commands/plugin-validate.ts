@@ -31,19 +31,34 @@ export async function validatePlugins(context: CliContext, { paths }: { paths: s
 export function pluginFolder(context: CliContext, path: string): string {
   const full = resolve(context.io.cwd, path);
   const folder = basename(full) === "plugin.yaml" ? dirname(full) : full;
-  if (statSync(join(folder, "plugin.yaml"), { throwIfNoEntry: false })?.isFile() === true) return realpathSync(folder);
-  throw fail("FILE_NOT_FOUND", `Cannot read the plugin "${path}": it has no plugin.yaml`);
+  const missing = (why: string, cause?: unknown) => fail("FILE_NOT_FOUND", `Cannot read the plugin "${path}": ${why}`, { cause });
+  try {
+    if (statSync(join(folder, "plugin.yaml"), { throwIfNoEntry: false })?.isFile() === true) return realpathSync(folder);
+  } catch (cause) {
+    // A file on the way, a name that is too long, links in a circle, a folder that may not be looked into.
+    const { code } = cause as { code?: string };
+    throw missing(code === "ENOTDIR" ? "it is no folder" : String(code ?? cause), cause);
+  }
+  throw missing("it has no plugin.yaml");
 }
 
 function checkPlugin(context: CliContext, path: string): Checked {
   const folder = pluginFolder(context, path);
   const file = basename(path) === "plugin.yaml" ? path : join(path, "plugin.yaml");
   const isTooLarge = statSync(join(folder, "plugin.yaml")).size > limits.manifestBytesMax;
-  const text = isTooLarge ? " ".repeat(limits.manifestBytesMax + 1) : readFileSync(join(folder, "plugin.yaml"), "utf8");
+  const text = isTooLarge ? " ".repeat(limits.manifestBytesMax + 1) : readManifest(join(folder, "plugin.yaml"));
   const { manifest, diagnostics } = parseManifest({ text, file, folder, isPlaced: true, version, findSchemaProblem });
   const tree = manifest === null ? null : findTreeProblem(folder);
   if (tree !== null) diagnostics.push({ severity: "error", code: "BAD_VALUE", path: "", message: tree, file, line: 1, column: 1 });
   return { path, file, text: isTooLarge ? "" : text, diagnostics };
+}
+
+function readManifest(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw fail("FILE_NOT_FOUND", `Cannot read "${file}": ${(cause as { code?: string }).code ?? String(cause)}`, { cause });
+  }
 }
 
 function findTreeProblem(folder: string): string | null {
@@ -51,7 +66,7 @@ function findTreeProblem(folder: string): string | null {
     hashTree(folder);
     return null;
   } catch (thrown) {
-    return toErrorBody(thrown).message;
+    return toErrorBody(thrown).message.replace(/^Internal error: /, "");
   }
 }
 

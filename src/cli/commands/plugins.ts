@@ -35,8 +35,7 @@ export async function inspectPlugin(context: CliContext, { name }: { name: strin
   const dot = name.indexOf(".", name.indexOf("/") + 1);
   const id = dot < 0 ? name : name.slice(0, dot);
   if (!/^[^/]+\/[^/]+$/.test(id)) throw fail("USAGE", `Cannot inspect "${name}": write namespace/plugin or namespace/plugin.action`);
-  const { facade } = await context.connect();
-  const plugin = await facade.getPlugin(id);
+  const plugin = await findPlugin(context, id);
   if (dot < 0) {
     if (context.common.json) return context.printJson(plugin);
     printPlugin(context, plugin);
@@ -49,6 +48,20 @@ export async function inspectPlugin(context: CliContext, { name }: { name: strin
   }
   if (context.common.json) return context.printJson(action);
   printAction(context, action);
+}
+
+// The built-in ones of this program are known without a store; a server that is named has its own.
+async function findPlugin(context: CliContext, id: string): Promise<Plugin> {
+  if (id.startsWith("core/") && context.common.server === null) {
+    const { describeBuiltIn } = await import("../../app/index.ts");
+    const builtIn = describeBuiltIn(id);
+    if (builtIn !== null) return builtIn;
+    throw fail("PLUGIN_NOT_FOUND", `Cannot show plugin "${id}": there is no such built-in plugin`, {
+      hint: `See those that there are: ${context.program} plugin list`,
+    });
+  }
+  const { facade } = await context.connect();
+  return facade.getPlugin(id);
 }
 
 function printPlugin(context: CliContext, plugin: Plugin): void {

@@ -15,7 +15,7 @@ export async function reportEnd(context: CliContext, facade: Facade, ended: Exec
   const succeeded = execution.state === "SUCCESS";
   if (context.common.json) {
     context.printJson(ended);
-    if (!succeeded) context.printError(failureOf(ended));
+    if (!succeeded) context.printError(failureOf(ended, failedRun(ended, await allRuns(facade, ended))));
     return succeeded ? 0 : 1;
   }
   if (succeeded) printAnswer(context, ended, await allRuns(facade, ended));
@@ -28,14 +28,13 @@ export async function reportEnd(context: CliContext, facade: Facade, ended: Exec
 }
 
 /** The envelope's error of an execution that did not succeed. */
-function failureOf({ execution, tasks }: Execution): Error {
+function failureOf({ execution }: Execution, failed: TaskRun | null): Error {
   const cause = execution.error === null ? (execution.reasonCode ?? execution.state) : `${execution.error.code}: ${execution.error.message}`;
-  const failed = failedRun(tasks);
   const details = {
     executionId: execution.executionId,
     state: execution.state,
     reasonCode: execution.reasonCode,
-    task: failed === undefined ? null : failed.taskId,
+    task: failed?.taskId ?? null,
     error: execution.error,
   };
   return fail("EXECUTION_FAILED", `Execution of "${execution.workflowId}" ended as ${execution.state}: ${cause}`, {
@@ -44,17 +43,22 @@ function failureOf({ execution, tasks }: Execution): Error {
   });
 }
 
-// The first that failed for a reason of its own; handlers come after what made them run.
-function failedRun(tasks: readonly TaskRun[]): TaskRun | undefined {
-  const failed = tasks.filter((run) => run.state === "FAILED" && run.reasonCode !== "DEPENDENCY_FAILED");
-  return failed.toSorted((a, b) => (endOf(a) < endOf(b) ? -1 : 1))[0];
+// The one whose error is the execution's: null where that has one of its own, such as its time being over. Of equal ones the first
+// counts; handlers come after what made them run.
+function failedRun({ execution }: Execution, runs: readonly TaskRun[]): TaskRun | null {
+  const { error } = execution;
+  if (error === null) return null;
+  const wanted = jsonText(error, 0);
+  const failed = runs.filter((run) => run.state === "FAILED" && run.error !== null && jsonText(run.error, 0) === wanted);
+  const rank = (run: TaskRun) => `${run.phase === null ? 0 : 1} ${endOf(run)}`;
+  return failed.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))[0] ?? null;
 }
 
 const endOf = (run: TaskRun) => run.attempts.at(-1)?.endedAt ?? "";
 
 async function explainFailure(context: CliContext, facade: Facade, ended: Execution): Promise<void> {
-  const run = failedRun(ended.tasks);
-  if (run !== undefined) {
+  const run = failedRun(ended, await allRuns(facade, ended));
+  if (run !== null) {
     const { executionId } = ended.execution;
     const page = await facade.listLogs({ executionId, taskId: run.taskId, source: ["stderr"], order: "desc", limit: tailLines });
     const lines = page.items.filter((item) => item.itemIndex === run.itemIndex).toReversed();
@@ -62,8 +66,8 @@ async function explainFailure(context: CliContext, facade: Facade, ended: Execut
     if (lines.length > 0) context.note(style.dim(`Last lines of ${visibleLine(run.taskId)} on stderr:`));
     for (const line of lines) context.note(`  ${visible(line.message)}`);
   }
-  const failure = failureOf(ended);
-  context.printError(run === undefined ? failure : withTask(failure, run));
+  const failure = failureOf(ended, run);
+  context.printError(run === null ? failure : withTask(failure, run));
 }
 
 function withTask(failure: Error, run: TaskRun): Error {

@@ -1,16 +1,19 @@
 // Packing and unpacking.
 import { type ActionDescription, closed, files, text } from "./describe.ts";
-import { pathEntries } from "./path-entry.ts";
+import { barePathRule, pathEntries } from "./path-entry.ts";
 
 const format = { type: "string", enum: ["tar", "tar.gz", "zip"], description: "Told from the name where it is left out." };
 
 const create = {
   input: closed(
     {
-      paths: { anyOf: [text, { type: "array", items: text, minItems: 1 }], description: "Files and folders to pack." },
+      paths: { anyOf: [text, { type: "array", items: text, minItems: 1 }], description: `Files and folders to pack. ${barePathRule}.` },
       to: { ...text, description: "The archive." },
       format,
-      base: { ...text, default: "$workspace", description: "The folder that names inside the archive start from." },
+      base: {
+        ...text,
+        description: "The folder that names inside the archive start from; the deepest one that holds all of paths where it is left out.",
+      },
       files,
     },
     ["paths", "to"],
@@ -23,7 +26,7 @@ const create = {
   idempotent: true,
   runsIn: "process",
   available: true,
-  asks: ({ paths, to }) => ({ filesystem: { read: pathEntries(paths), write: pathEntries(to) } }),
+  asks: ({ paths, to }, bare) => ({ filesystem: { read: pathEntries([paths], bare), write: pathEntries([to], bare) } }),
 } as const satisfies Partial<ActionDescription>;
 
 /** Also known as `core/file.archive`. */
@@ -56,6 +59,6 @@ export const archiveActions: readonly ActionDescription[] = [
     idempotent: true,
     runsIn: "process",
     available: true,
-    asks: ({ path, to }) => ({ filesystem: { read: pathEntries(path), write: pathEntries(to) } }),
+    asks: ({ path, to }, bare) => ({ filesystem: { read: pathEntries([path], bare), write: pathEntries([to], bare) } }),
   },
 ];

@@ -1,6 +1,6 @@
 // Comma-separated values.
 import { type ActionDescription, closed, files, text } from "./describe.ts";
-import { pathEntries } from "./path-entry.ts";
+import { barePathRule, pathEntries } from "./path-entry.ts";
 
 const names = { type: "array", items: text };
 const delimiter = { type: "string", minLength: 1, maxLength: 1, description: "One character; found by itself when it is left out." };
@@ -10,7 +10,7 @@ export const csvActions: readonly ActionDescription[] = [
     action: "core/csv.read",
     description: "Reads CSV from a file or a text into rows.",
     input: closed({
-      path: { type: "string", description: "The file: bare in the workspace, ./ in the workflow's folder." },
+      path: { type: "string", description: `The file. ${barePathRule}.` },
       text,
       delimiter,
       quote: { type: "string", minLength: 1, maxLength: 1 },
@@ -34,7 +34,7 @@ export const csvActions: readonly ActionDescription[] = [
     idempotent: true,
     runsIn: "process",
     available: true,
-    asks: ({ path }) => ({ filesystem: { read: pathEntries(path) } }),
+    asks: ({ path }, bare) => ({ filesystem: { read: pathEntries([path], bare) } }),
   },
   {
     action: "core/csv.write",
@@ -42,7 +42,7 @@ export const csvActions: readonly ActionDescription[] = [
     input: closed(
       {
         rows: { type: "array", items: { type: ["object", "array"] } },
-        path: text,
+        path: { ...text, description: `The file. ${barePathRule}.` },
         columns: { ...names, description: "Which members to write, in order; all of them where it is left out." },
         delimiter: { ...delimiter, default: ",", description: "One character." },
         header: { type: "boolean", default: true },
@@ -57,6 +57,6 @@ export const csvActions: readonly ActionDescription[] = [
     idempotent: false,
     runsIn: "process",
     available: true,
-    asks: ({ path }) => ({ filesystem: { write: pathEntries(path) } }),
+    asks: ({ path }, bare) => ({ filesystem: { write: pathEntries([path], bare) } }),
   },
 ];

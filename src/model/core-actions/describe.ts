@@ -1,6 +1,7 @@
 // How a built-in action is described: name, schemas, where it runs, and what its inputs imply that it needs.
 import type { JsonObject } from "../../base/index.ts";
 import type { Permissions } from "../workflow.ts";
+import type { BareFolder } from "./path-entry.ts";
 
 /** One action of a plugin or of the engine, as validation and inspection need it. */
 export type ActionDescription = {
@@ -15,9 +16,11 @@ export type ActionDescription = {
   runsIn: "engine" | "process";
   /** False for an action that this version knows by name only. */
   available: boolean;
+  /** It brings a container image of its own. */
+  hasImage?: true;
   /** What a built-in asks for, implied by its inputs (`core/http.request`: the URL's host); absent for scripts, which ask for everything,
-   * and for the engine's own. At plan time inputs may be missing, or hold expressions. */
-  asks?: (inputs: JsonObject) => Permissions;
+   * and for the engine's own. At plan time inputs may be missing, or hold expressions. `bare`: where bare paths start. */
+  asks?: (inputs: JsonObject, bare?: BareFolder) => Permissions;
 };
 
 export const anything: JsonObject = { type: "object" };

@@ -23,5 +23,6 @@ export const dockerActions: readonly ActionDescription[] = [
     idempotent: false,
     runsIn: "process",
     available: true,
+    hasImage: true,
   },
 ];

@@ -2,7 +2,7 @@
 import type { JsonObject } from "../../base/index.ts";
 import type { Permissions } from "../workflow.ts";
 import { type ActionDescription, closed, files, text } from "./describe.ts";
-import { pathEntries } from "./path-entry.ts";
+import { type BareFolder, pathEntries } from "./path-entry.ts";
 
 const addresses: JsonObject = { type: ["string", "array"], items: text, description: "One address or several, such as Ann <ann@example.com>." };
 
@@ -23,7 +23,11 @@ const input = closed(
   {
     host: { type: "string", minLength: 1 },
     port: { type: "integer", minimum: 1, maximum: 65_535, description: "Default: 465 for tls, 587 for starttls, 25 for none." },
-    security: { type: "string", enum: ["tls", "starttls", "none"], description: "Default: starttls, which is required then." },
+    security: {
+      type: "string",
+      enum: ["tls", "starttls", "none"],
+      description: "Default: starttls, which is required then; on loopback it is used where the server offers it.",
+    },
     auth: closed({ user: text, password: text }, ["user", "password"]),
     tls: closed({ ca: { type: "string", description: "A PEM text, or the path of a file with one." }, insecure: { type: "boolean" } }),
     from: { type: "string", minLength: 1 },
@@ -53,14 +57,14 @@ export function smtpPortOf({ port, security }: { port?: unknown; security?: unkn
   return typeof security === "string" && Object.hasOwn(smtpPorts, security) ? smtpPorts[security as keyof typeof smtpPorts] : null;
 }
 
-function asks(inputs: JsonObject): Permissions {
+function asks(inputs: JsonObject, bare?: BareFolder): Permissions {
   const { host, attachments, tls } = inputs as Record<string, unknown>;
   const port = smtpPortOf(inputs);
   const isKnown = typeof host === "string" && host !== "" && !host.includes("{{") && port !== null;
   const paths = Array.isArray(attachments) ? attachments.map((one) => (one as { path?: unknown } | null)?.path) : [];
   const ca = typeof tls === "object" && tls !== null ? (tls as { ca?: unknown }).ca : undefined;
   const pem = typeof ca === "string" && ca.includes("-----BEGIN") ? undefined : ca;
-  return { network: isKnown ? [`${host}:${port}`] : [], filesystem: { read: pathEntries(...paths, pem) } };
+  return { network: isKnown ? [`${host}:${port}`] : [], filesystem: { read: pathEntries([...paths, pem], bare) } };
 }
 
 export const emailActions: readonly ActionDescription[] = [

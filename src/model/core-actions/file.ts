@@ -2,18 +2,20 @@
 import type { JsonObject } from "../../base/index.ts";
 import { describeCreate } from "./archive.ts";
 import { type ActionDescription, closed, files, text } from "./describe.ts";
-import { pathEntries } from "./path-entry.ts";
+import { barePathRule, type BareFolder, folderEntries, pathEntries } from "./path-entry.ts";
 
 const path = {
   ...text,
-  description: "Bare: in the workspace. With ./: in the workflow's folder. Else absolute, or $workspace/…, $workdir/…, $input/…",
+  description: `${barePathRule}. Else absolute, or $workspace/…, $workdir/…, $input/…`,
 };
 const paths = { type: "array", items: text, minItems: 1 };
 const integer = { type: "integer" };
 const truth = (standard: boolean) => ({ type: "boolean", default: standard });
 
 const result = (properties: JsonObject): JsonObject => ({ type: "object", properties, required: Object.keys(properties) });
-const both = (inputs: JsonObject) => pathEntries(inputs["path"], inputs["paths"]);
+const folder = { ...text, description: "A folder, as other paths; where it is left out, the one that bare paths start from." };
+const both = (inputs: JsonObject, bare?: BareFolder) => pathEntries([inputs["path"], inputs["paths"]], bare);
+const oneFolder = (inputs: JsonObject, bare: BareFolder = "$workspace") => pathEntries([inputs["path"] ?? bare], bare);
 const process = { runsIn: "process", available: true } as const;
 
 export const fileActions: readonly ActionDescription[] = [
@@ -27,7 +29,7 @@ export const fileActions: readonly ActionDescription[] = [
     output: result({ path: text, size: integer, content: {} }),
     idempotent: true,
     ...process,
-    asks: (inputs) => ({ filesystem: { read: both(inputs) } }),
+    asks: (inputs, bare) => ({ filesystem: { read: both(inputs, bare) } }),
   },
   {
     action: "core/file.write",
@@ -47,25 +49,25 @@ export const fileActions: readonly ActionDescription[] = [
     output: result({ path: text, size: integer, sha256: text }),
     idempotent: false,
     ...process,
-    asks: (inputs) => ({ filesystem: { write: both(inputs) } }),
+    asks: (inputs, bare) => ({ filesystem: { write: both(inputs, bare) } }),
   },
   {
     action: "core/file.list",
     description: "Lists a folder.",
-    input: closed({ path: { ...path, default: "$workspace" }, recursive: truth(false), files }),
+    input: closed({ path: folder, recursive: truth(false), files }),
     output: result({ path: text, entries: { type: "array" } }),
     idempotent: true,
     ...process,
-    asks: (inputs) => ({ filesystem: { read: pathEntries(inputs["path"] ?? "$workspace") } }),
+    asks: (inputs, bare) => ({ filesystem: { read: oneFolder(inputs, bare) } }),
   },
   {
     action: "core/file.glob",
     description: "Lists the files below a folder that match patterns such as **/*.csv.",
-    input: closed({ patterns: { anyOf: [text, paths] }, path: { ...path, default: "$workspace" }, dot: truth(false), files }, ["patterns"]),
+    input: closed({ patterns: { anyOf: [text, paths] }, path: folder, dot: truth(false), files }, ["patterns"]),
     output: result({ path: text, files: { type: "array", items: text } }),
     idempotent: true,
     ...process,
-    asks: (inputs) => ({ filesystem: { read: pathEntries(inputs["path"] ?? "$workspace") } }),
+    asks: (inputs, bare) => ({ filesystem: { read: oneFolder(inputs, bare) } }),
   },
   {
     action: "core/file.checksum",
@@ -80,7 +82,7 @@ export const fileActions: readonly ActionDescription[] = [
     output: { type: "object", properties: { algorithm: text, checksums: { type: "array" }, digest: text }, required: ["algorithm", "checksums"] },
     idempotent: true,
     ...process,
-    asks: (inputs) => ({ filesystem: { read: both(inputs) } }),
+    asks: (inputs, bare) => ({ filesystem: { read: both(inputs, bare) } }),
   },
   {
     action: "core/file.copy",
@@ -89,7 +91,7 @@ export const fileActions: readonly ActionDescription[] = [
     output: result({ path: text }),
     idempotent: false,
     ...process,
-    asks: ({ from, to }) => ({ filesystem: { read: pathEntries(from), write: pathEntries(to) } }),
+    asks: ({ from, to }, bare) => ({ filesystem: { read: pathEntries([from], bare), write: pathEntries([to], bare) } }),
   },
   {
     action: "core/file.move",
@@ -98,7 +100,7 @@ export const fileActions: readonly ActionDescription[] = [
     output: result({ path: text }),
     idempotent: false,
     ...process,
-    asks: ({ from, to }) => ({ filesystem: { write: pathEntries(from, to) } }),
+    asks: ({ from, to }, bare) => ({ filesystem: { write: [...folderEntries([from], bare), ...pathEntries([to], bare)] } }),
   },
   {
     action: "core/file.delete",
@@ -107,7 +109,7 @@ export const fileActions: readonly ActionDescription[] = [
     output: result({ deleted: integer }),
     idempotent: true,
     ...process,
-    asks: (inputs) => ({ filesystem: { write: both(inputs) } }),
+    asks: ({ path: one, paths: many }, bare) => ({ filesystem: { write: folderEntries([one, many], bare) } }),
   },
   describeCreate("core/file.archive"),
 ];

@@ -1,4 +1,5 @@
 // Where a repository's address leads: a host with a port, or a path on this machine.
+import { basename } from "node:path";
 
 export type GitPlace = { kind: "remote"; scheme: "http" | "https" | "ssh" | "git"; host: string; port: number } | { kind: "local"; path: string };
 
@@ -6,6 +7,11 @@ const ports = { http: 80, https: 443, ssh: 22, git: 9418 } as const;
 const withScheme = /^(https?|ssh|git):\/\/(?:[^/@]*@)?(\[[0-9A-Fa-f:.]+\]|[^/:@]+)(?::(\d{1,5}))?(?:\/|$)/;
 /** user@host:path, as scp writes it. */
 const likeScp = /^(?:[^/@:\s]+@)?([^/:@\s]+):(?!\/\/)/;
+
+/** What a clone is named after its address. */
+export function repositoryName(url: string): string {
+  return basename(url.replace(/\/+$/, ""), ".git");
+}
 
 /** Null for an address of a kind that is not served (ext::, a URL of another scheme). */
 export function placeOfGitUrl(url: string): GitPlace | null {

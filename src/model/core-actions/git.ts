@@ -1,18 +1,18 @@
 // Git repositories.
 import type { JsonObject } from "../../base/index.ts";
 import { type ActionDescription, closed, files, text } from "./describe.ts";
-import { placeOfGitUrl } from "./git-url.ts";
-import { pathEntries } from "./path-entry.ts";
+import { placeOfGitUrl, repositoryName } from "./git-url.ts";
+import { barePathRule, type BareFolder, pathEntries } from "./path-entry.ts";
 
-const path = { ...text, description: "The working copy: bare in the workspace, ./ in the workflow's folder." };
+const path = { ...text, description: `The working copy. ${barePathRule}.` };
 const person = closed({ name: text, email: text }, ["name", "email"]);
 const process = { runsIn: "process", available: true } as const;
 
-function asksOfClone({ url, to, key, knownHosts }: JsonObject) {
+function asksOfClone({ url, to, key, knownHosts }: JsonObject, bare: BareFolder = "$workspace") {
   const known = typeof url === "string" && !url.includes("{{") ? placeOfGitUrl(url) : null;
-  const read = pathEntries(known?.kind === "local" ? known.path : null, key, knownHosts);
+  const read = pathEntries([known?.kind === "local" ? known.path : null, key, knownHosts], bare);
   const network = known?.kind === "remote" ? [`${known.host}:${known.port}`] : [];
-  return { run: true, network, filesystem: { read, write: pathEntries(to ?? "$workspace") } };
+  return { run: true, network, filesystem: { read, write: pathEntries([to ?? (known === null ? bare : repositoryName(String(url)))], bare) } };
 }
 
 export const gitActions: readonly ActionDescription[] = [
@@ -22,7 +22,7 @@ export const gitActions: readonly ActionDescription[] = [
     input: closed(
       {
         url: text,
-        to: { ...path, description: "The new folder; the repository's name in the workspace where it is left out." },
+        to: { ...path, description: `The new folder; where it is left out, one of the repository's name, as a bare path. ${barePathRule}.` },
         ref: { ...text, description: "Branch, tag or commit to check out." },
         depth: { type: "integer", minimum: 1 },
         key: { ...text, description: "Path of a private key, for ssh." },
@@ -64,7 +64,7 @@ export const gitActions: readonly ActionDescription[] = [
     idempotent: true,
     ...process,
     // git refreshes its index, so that it wants to write too.
-    asks: ({ path: place }) => ({ run: true, filesystem: { write: pathEntries(place) } }),
+    asks: ({ path: place }, bare) => ({ run: true, filesystem: { write: pathEntries([place], bare) } }),
   },
   {
     action: "core/git.commit",
@@ -87,6 +87,6 @@ export const gitActions: readonly ActionDescription[] = [
     },
     idempotent: true,
     ...process,
-    asks: ({ path: place }) => ({ run: true, filesystem: { write: pathEntries(place) } }),
+    asks: ({ path: place }, bare) => ({ run: true, filesystem: { write: pathEntries([place], bare) } }),
   },
 ];

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../base/index.ts";
 import type { Permissions } from "../workflow.ts";
 import { type ActionDescription, closed, files, text } from "./describe.ts";
 import { parseOpenUrl } from "./open-url.ts";
-import { pathEntries } from "./path-entry.ts";
+import { barePathRule, type BareFolder, pathEntries } from "./path-entry.ts";
 
 const scalar: JsonObject = { type: ["string", "number", "boolean", "null"] };
 const scalars: JsonObject = {
@@ -42,10 +42,10 @@ const input = closed(
     method: { type: "string", pattern: "^[A-Za-z][A-Za-z-]{0,31}$", description: "Default: GET." },
     headers: scalars,
     query: { ...scalars, description: "Added to the URL's own query; a list repeats its name, null leaves it out." },
-    body: { type: "string" },
+    body: { description: "Text as it stands; any other value as JSON, an object as a form where the content-type says so. null: none." },
     json: { description: "Sent as application/json." },
     form: { ...scalars, description: "Sent as application/x-www-form-urlencoded." },
-    file: { type: "string", description: "Path of a file to send." },
+    file: { type: "string", description: `Path of a file to send. ${barePathRule}.` },
     multipart: { type: "array", items: part, minItems: 1, description: "Sent as multipart/form-data." },
     auth: closed({ basic: closed({ username: text, password: text }, ["username", "password"]), bearer: text }),
     timeout: { type: "string", description: "Of each request, its body included. Default: 30s." },
@@ -92,7 +92,7 @@ function hostEntry(url: unknown): string | null {
   return `${parsed.hostname}:${parsed.port === "" ? (parsed.protocol === "https:" ? "443" : "80") : parsed.port}`;
 }
 
-function asks(inputs: JsonObject): Permissions {
+function asks(inputs: JsonObject, bare?: BareFolder): Permissions {
   const { url, redirectHosts, file, multipart, tls } = inputs as Record<string, unknown>;
   const others = Array.isArray(redirectHosts)
     ? redirectHosts.filter((entry): entry is string => typeof entry === "string" && !entry.includes("{{"))
@@ -103,7 +103,7 @@ function asks(inputs: JsonObject): Permissions {
   const pems = [ca, cert, key].filter((one) => typeof one === "string" && !one.includes("-----BEGIN"));
   return {
     network: [...new Set([...(host === null ? [] : [host]), ...others])],
-    filesystem: { read: pathEntries(file, ...parts, ...pems) },
+    filesystem: { read: pathEntries([file, ...parts, ...pems], bare) },
   };
 }
 

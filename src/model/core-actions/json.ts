@@ -2,13 +2,13 @@
 import type { JsonObject } from "../../base/index.ts";
 import type { Permissions } from "../workflow.ts";
 import { type ActionDescription, closed, files } from "./describe.ts";
-import { pathEntries } from "./path-entry.ts";
+import { barePathRule, type BareFolder, pathEntries } from "./path-entry.ts";
 
 const expression: JsonObject = { type: "string", minLength: 1, description: "CEL, without braces; `input` is the value." };
 
 const input = closed({
   input: { description: "The value to transform." },
-  file: { type: "string", description: "Path of a JSON file, instead of input." },
+  file: { type: "string", description: `Path of a JSON file, instead of input. ${barePathRule}.` },
   expression,
   expressions: { type: "object", additionalProperties: expression, description: "Instead of expression: one for each member of the result." },
   saveAs: { type: "string", minLength: 1, description: "Keeps the result as a JSON artifact of this name." },
@@ -20,8 +20,8 @@ const output = closed(
   ["result"],
 );
 
-function asks({ file }: JsonObject): Permissions {
-  return { filesystem: { read: pathEntries(file) } };
+function asks({ file }: JsonObject, bare?: BareFolder): Permissions {
+  return { filesystem: { read: pathEntries([file], bare) } };
 }
 
 export const jsonActions: readonly ActionDescription[] = [

@@ -6,9 +6,14 @@ export const scriptActions: readonly ActionDescription[] = [
     action: "core/script.run",
     description: "Runs a script in TypeScript, JavaScript or Python.",
     input: closed({
-      language: { type: "string", enum: ["ts", "js", "python"], description: "Default: what the file's name says, else ts." },
+      language: {
+        type: "string",
+        enum: ["ts", "typescript", "js", "javascript", "python", "python3"],
+        description: "Default: what the file's name says, else ts.",
+      },
       code: { type: "string" },
-      file: { type: "string", description: "Path of the script, instead of code." },
+      script: { type: "string", description: "The same as code." },
+      file: { type: "string", description: "Path of the script, instead of code. Bare: in the workspace, which scripts always have." },
       args: { type: "array", items: text, maxItems: 1000 },
       input: { description: "Given to the script on its standard input, as JSON." },
       stdin: { type: "string", description: "Standard input as text, instead of input." },

@@ -1,4 +1,4 @@
-// Where a database is: `sqlite:PATH`, or `postgres://user:password@host:port/database?sslmode=…`.
+// Where a database is: `sqlite:PATH` or a path alone, or `postgres://user:password@host:port/database?sslmode=…`.
 import { parseOpenUrl } from "./open-url.ts";
 
 const sslModes = ["disable", "prefer", "require", "verify-ca", "verify-full"] as const;
@@ -25,6 +25,7 @@ export function placeOfSqlUrl(url: unknown): SqlPlace | null {
   if (typeof url !== "string") return null;
   const file = /^sqlite:(?:\/\/)?(.+)$/s.exec(url)?.[1];
   if (file !== undefined) return { driver: "sqlite", path: file };
+  if (url === ":memory:" || isPlainPath(url)) return { driver: "sqlite", path: url };
   const parsed = /^postgres(?:ql)?:\/\//.test(url) ? parseOpenUrl(url) : null;
   if (parsed === null || parsed.hostname === "") return null;
   const mode = parsed.searchParams.get("sslmode");
@@ -39,6 +40,11 @@ export function placeOfSqlUrl(url: unknown): SqlPlace | null {
     sslMode,
     unknown: [...parsed.searchParams.keys()].filter((name) => name !== "sslmode" || sslMode === null),
   };
+}
+
+/** Something with a slash or an ending, and without a scheme. What begins with an expression may have one. */
+function isPlainPath(url: string): boolean {
+  return /[/.]/.test(url) && !/^(?:[A-Za-z][A-Za-z0-9+.-]*:|\{\{)/.test(url) && !url.includes("\0");
 }
 
 function decoded(text: string): string | null {

@@ -2,7 +2,7 @@
 import type { JsonObject } from "../../base/index.ts";
 import type { Permissions } from "../workflow.ts";
 import { type ActionDescription, closed, files, text } from "./describe.ts";
-import { pathEntries } from "./path-entry.ts";
+import { type BareFolder, pathEntries } from "./path-entry.ts";
 import { placeOfSqlUrl } from "./sql-url.ts";
 
 const params: JsonObject = {
@@ -13,7 +13,11 @@ const statement: JsonObject = { anyOf: [{ type: "string", minLength: 1 }, closed
 
 const input = closed(
   {
-    url: { type: "string", minLength: 1, description: "sqlite:./data/x.db, or postgres://user@host:5432/database?sslmode=verify-full." },
+    url: {
+      type: "string",
+      minLength: 1,
+      description: "sqlite:./data/x.db or the path alone, :memory:, or postgres://user@host:5432/database?sslmode=verify-full.",
+    },
     password: { type: "string", description: "PostgreSQL's, rather than in the URL." },
     query: { type: "string", minLength: 1 },
     params,
@@ -51,23 +55,23 @@ const output = closed(
   ["rows", "rowCount", "columns", "truncated"],
 );
 
-/** The folder of a path: SQLite keeps its journals beside the database. */
-function folderOf(path: string): string {
+/** The folder of a path, null for that of bare ones: SQLite keeps its journals beside the database. */
+function folderOf(path: string): string | null {
   const slash = path.lastIndexOf("/");
   if (slash > 0) return path.slice(0, slash);
-  return slash === 0 ? "/" : "$workspace";
+  return slash === 0 ? "/" : null;
 }
 
-function asks({ url, readOnly, tls }: JsonObject): Permissions {
+function asks({ url, readOnly, tls }: JsonObject, bare: BareFolder = "$workspace"): Permissions {
   const place = placeOfSqlUrl(url);
   if (place === null || (place.driver === "sqlite" && place.path === ":memory:")) return {};
   if (place.driver === "sqlite") {
-    const folders = place.path.includes("{{") ? [] : pathEntries(folderOf(place.path));
+    const folders = place.path.includes("{{") ? [] : pathEntries([folderOf(place.path) ?? bare], bare);
     return { filesystem: readOnly === true ? { read: folders } : { write: folders } };
   }
   const { ca, cert, key } = (typeof tls === "object" && tls !== null ? tls : {}) as Record<string, unknown>;
   const pems = [ca, cert, key].filter((one) => typeof one === "string" && !one.includes("-----BEGIN"));
-  return { network: [`${place.host}:${place.port}`], filesystem: { read: pathEntries(...pems) } };
+  return { network: [`${place.host}:${place.port}`], filesystem: { read: pathEntries(pems, bare) } };
 }
 
 export const sqlActions: readonly ActionDescription[] = [

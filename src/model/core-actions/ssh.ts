@@ -2,7 +2,7 @@
 import type { JsonObject } from "../../base/index.ts";
 import type { Permissions } from "../workflow.ts";
 import { type ActionDescription, closed, files } from "./describe.ts";
-import { pathEntries } from "./path-entry.ts";
+import { type BareFolder, pathEntries } from "./path-entry.ts";
 
 const input = closed(
   {
@@ -38,13 +38,13 @@ export function isKnownHostsText(value: string): boolean {
   return /\s(?:ssh-|ecdsa-|sk-)/.test(value);
 }
 
-function asks(inputs: JsonObject): Permissions {
+function asks(inputs: JsonObject, bare?: BareFolder): Permissions {
   const { host, port = 22, identityFile, knownHosts } = inputs as Record<string, unknown>;
   const isKnown = typeof host === "string" && host !== "" && !host.includes("{{") && typeof port === "number";
   const known = typeof knownHosts === "string" && isKnownHostsText(knownHosts) ? undefined : knownHosts;
   const name = isKnown && host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
   // ssh is a program of its own, which starts another as its way out.
-  return { run: true, network: isKnown ? [`${String(name)}:${port}`] : [], filesystem: { read: pathEntries(identityFile, known) } };
+  return { run: true, network: isKnown ? [`${String(name)}:${port}`] : [], filesystem: { read: pathEntries([identityFile, known], bare) } };
 }
 
 export const sshActions: readonly ActionDescription[] = [

@@ -1,15 +1,26 @@
 // From what was decided about an attempt to what its process tree is confined to: places and links resolved, what is missing left out.
-import { lstatSync, realpathSync } from "node:fs";
-import { dirname, relative, resolve } from "node:path";
+import { lstatSync, readdirSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fail } from "../../base/index.ts";
 import { coversPath, type EffectivePermissions, resolveEntry, type TaskPlaces } from "../../model/index.ts";
 import type { Confinement } from "../sandbox/index.ts";
+import { findMissing, type GrantedPaths, type Missing } from "./granted-paths.ts";
 import { isInside } from "./open-below.ts";
+import { hasLinkOf, realPath } from "./real-path.ts";
+import { isTaskUser } from "./task-user.ts";
 
 /** Entries of the workflow and of the run, before the action and the task narrowed them. */
 export type GrantedEntries = { read: readonly string[]; write: readonly string[] };
 /** The engine's data folder and its database file: no grant opens them. */
 export type EnginePlaces = { data: string; store: string };
+/** Whether a missing path is to be made as a folder; null: it is not to be made at all. */
+export type KindOfMissing = (entry: string) => "file" | "folder" | null;
+
+/** An entry that ends with a slash, or whose last name has no dot, means a folder. */
+export function kindByName(entry: string): "file" | "folder" {
+  return entry.endsWith("/") || !basename(entry).includes(".") ? "folder" : "file";
+}
+
 /** Paths are real; `left` are entries that give nothing, and why. `hidden`: folders that no grant opens, though it may contain them. `passed`:
  * folders that the spelling of a grant leads through. */
 export type ResolvedPaths = { read: string[]; write: string[]; left: { entry: string; why: string }[]; hidden: string[]; passed: string[] };
@@ -19,8 +30,10 @@ export type ResolveRequest = {
   granted: GrantedEntries;
   places: TaskPlaces;
   engine: EnginePlaces;
-  /** Built-in actions touch nothing but the paths they were asked for: for a file that they are to make, its folder is opened. */
-  isBuiltIn: boolean;
+  /** Makes what is missing of write grants; null: nothing is made. */
+  make: { paths: GrantedPaths; kindOf: KindOfMissing } | null;
+  /** Whether a missing entry is worth a word. */
+  isTold: (entry: string) => boolean;
 };
 
 export function resolvePaths(request: ResolveRequest): ResolvedPaths {
@@ -28,27 +41,37 @@ export function resolvePaths(request: ResolveRequest): ResolvedPaths {
   for (const kind of ["write", "read"] as const) {
     for (const entry of request.filesystem[kind]) {
       const found = resolveOne(entry, kind, request);
-      if ("path" in found) out[kind].push(found.path);
-      else if (!(request.isBuiltIn && found.why === missing)) out.left.push({ entry, why: found.why });
+      if ("path" in found) out[kind].push(...withoutEngines(found.path, request.engine));
+      else if (found.why !== missing || request.isTold(entry)) out.left.push({ entry, why: found.why });
     }
   }
   return { ...out, read: [...new Set(out.read)], write: [...new Set(out.write)] };
 }
 
-const missing = "it does not exist";
+export const missing = "it does not exist";
 
 /** Of a database elsewhere its folder. */
 function hiddenFolders({ data, store }: EnginePlaces): string[] {
   return [...new Set([data, dirname(store)].flatMap((path) => realPath(path) ?? []))];
 }
 
-/** Whether a path is the engine's own, or what it is kept in. */
+/** What the engine keeps in its data folder and beside its database. */
+const ownNames = /^(?:admin\.key|server\.(?:json|log)|autokestra\.db|runtime|work|keys|blobs|plugins|atlases)(?:$|[.-])/;
+
+/** Whether a path is the engine's own. People may keep files of theirs in the same folder. */
 function isEngines(path: string, { data, store }: EnginePlaces): boolean {
-  const folder = realPath(data);
   const database = realPath(store);
-  if (folder !== null && isInside(relative(folder, path))) return true;
   // Beside the file itself stand those that SQLite makes for it.
-  return database !== null && (path === dirname(database) || path.startsWith(database));
+  if (database !== null && path.startsWith(database)) return true;
+  return hiddenFolders({ data, store }).some((folder) => isInside(relative(folder, path)) && ownNames.test(relative(folder, path)));
+}
+
+/** A granted path, or, where it is the folder that the engine keeps its own in, everything else in there. */
+function withoutEngines(path: string, engine: EnginePlaces): string[] {
+  if (!hiddenFolders(engine).includes(path)) return [path];
+  return readdirSync(path)
+    .map((name) => join(path, name))
+    .filter((inside) => !isEngines(inside, engine) && !lstatSync(inside).isSymbolicLink());
 }
 
 /** The workflow's folder, and every folder before a `..`: scripts spell what they were granted like the grant. */
@@ -63,17 +86,38 @@ function passedFolders({ filesystem, places }: ResolveRequest): string[] {
 }
 
 function resolveOne(entry: string, kind: "read" | "write", request: ResolveRequest): { path: string } | { why: string } {
-  const { places, isBuiltIn, granted } = request;
+  const { places, granted } = request;
   const spelled = resolveEntry(entry, places);
   if (spelled === null) return { why: entry.startsWith("$") ? "the task has no such place" : "the workflow has no folder" };
   const real = realPath(spelled);
-  const path = real ?? (isBuiltIn && kind === "write" ? nearestFolder(spelled) : null);
+  const isOfPlace = entry.startsWith("$");
+  if (!isOfPlace && hasLinkOf(spelled, isTaskUser)) return { why: "a link in it was made by a task" };
+  const absent = real === null && kind === "write" ? missingOf(entry, spelled, request) : null;
+  const path = real ?? absent?.path ?? null;
   if (path === null) return { why: missing };
-  if (!entry.startsWith("$") && isEngines(path, request.engine)) return { why: "it is the engine's own, or holds its database" };
+  if (!isOfPlace && isEngines(path, request.engine)) return { why: "it is the engine's own" };
   // A link that some task put into a tree it may write must not widen what another one was granted.
   const roots = [...rootsOf(entry, places), ...coveringRoots(entry, granted, places)];
-  const leadsOut = roots.some((root) => !isInside(relative(root, path)));
-  return leadsOut ? { why: "a link in it leads out of what was granted" } : { path };
+  if (roots.some((root) => !isInside(relative(root, path)))) return { why: "a link in it leads out of what was granted" };
+  if (absent === null) request.make?.paths.hold(path);
+  else if (!isMade(absent, entry, request)) return { why: "it does not exist and cannot be made" };
+  return { path };
+}
+
+/** Where a missing path is to be made, null when it is not. */
+function missingOf(entry: string, spelled: string, { make, places, granted, filesystem }: ResolveRequest): Missing | null {
+  if (make === null || make.kindOf(entry) === null) return null;
+  const write = { read: [], write: [...granted.write, ...filesystem.write] };
+  return findMissing(spelled, coveringRoots(entry, write, places));
+}
+
+function isMade(absent: Missing, entry: string, { make }: ResolveRequest): boolean {
+  try {
+    make?.paths.make(absent, { isFolder: make.kindOf(entry) === "folder" });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The real folder of the place that an entry starts with. */
@@ -91,24 +135,6 @@ function coveringRoots(entry: string, granted: GrantedEntries, places: TaskPlace
     .map((grant) => resolveEntry(grant, places))
     .map((path) => (path === null ? null : realPath(path)))
     .filter((path) => path !== null);
-}
-
-/** The path without links, null when there is nothing. */
-export function realPath(path: string): string | null {
-  try {
-    return realpathSync(path);
-  } catch {
-    return null;
-  }
-}
-
-/** The real path of the first folder above that is there; never the root of everything. */
-function nearestFolder(path: string): string | null {
-  for (let at = dirname(path); at !== "/"; at = dirname(at)) {
-    const real = realPath(at);
-    if (real !== null) return lstatSync(real).isDirectory() ? real : null;
-  }
-  return null;
 }
 
 export type ConfinementRequest = {

@@ -2,7 +2,8 @@
 import { type Denial, isWithin } from "../../model/index.ts";
 import type { ErrorBody } from "../../base/index.ts";
 import type { TaskCommand } from "./command.ts";
-import { realPath, type ResolvedPaths } from "./confine.ts";
+import type { ResolvedPaths } from "./confine.ts";
+import { realPath } from "./real-path.ts";
 import type { ActionCall } from "./ports.ts";
 import { type Recognised, recogniseDenials } from "./recognise.ts";
 

@@ -7,7 +7,8 @@ import { resolveEntry } from "../../model/index.ts";
 import type { NetworkPass } from "../network/index.ts";
 import type { ContainerMount, ContainerSpec } from "../runtimes/docker/index.ts";
 import { isScript, type TaskCommand } from "./command.ts";
-import { realPath, type ResolvedPaths } from "./confine.ts";
+import type { ResolvedPaths } from "./confine.ts";
+import { realPath } from "./real-path.ts";
 import { type ImageCommand, imageCommand, isContainerRun } from "./image-command.ts";
 import type { ActionCall } from "./ports.ts";
 

@@ -1,24 +1,31 @@
 // What was denied to one attempt: from the kernel's notices, the proxy's decisions and the task's own words; each told once.
-import { coversNetwork, type Denial, type DeniedOperation, findGrant, renderGrant, type TaskPlaces } from "../../model/index.ts";
+import { coversNetwork, type Denial, type DeniedOperation, findGrant, isWithin, renderGrant, type TaskPlaces } from "../../model/index.ts";
 import type { NetworkDecision } from "../network/index.ts";
 import type { Notice } from "../sandbox/index.ts";
-import { realPath } from "./confine.ts";
 import type { Recognised } from "./recognise.ts";
 import { isRefusal } from "./refusal-lines.ts";
+import { seenPath } from "./seen-path.ts";
 
 /** A task that tries everything must not flood the trace: what comes after these is only counted. */
 const toldMax = 100;
+
+/** How a socket for datagrams is told. */
+const lookUpTarget = "udp";
 
 export type DenialContext = {
   places: () => TaskPlaces;
   /** What is granted is reached through the proxy and the forwarders alone: a direct connection to it is denied like any other. */
   network: readonly string[];
+  /** Real paths that the task may read, and folders of the engine's, below which nothing is ever granted. */
+  files: () => { readable: readonly string[]; never: readonly string[] };
   tell: (denial: Denial) => void;
 };
 
 export class Denials {
   readonly #context: DenialContext;
   readonly #told = new Map<string, Denial>();
+  /** A look-up of names, which says less than what it was for: told at the end, when nothing else was. */
+  #lookUp: DeniedOperation | null = null;
 
   constructor(context: DenialContext) {
     this.#context = context;
@@ -31,9 +38,13 @@ export class Denials {
       run: "run",
       syscall: "syscall",
     }[kind];
-    const named = kind === "filesystem" && target !== null ? (realPath(target) ?? target) : target;
+    const named = kind === "filesystem" && target?.startsWith("/") === true ? seenPath(target, this.#context.files().readable) : target;
     const isGranted = rule === "network" && named !== null && this.#context.network.some((entry) => coversNetwork(entry, named));
     const denied = { kind, target: named ?? call, rule };
+    if (rule === "network" && named === lookUpTarget) {
+      this.#lookUp ??= denied;
+      return;
+    }
     if (isGranted) this.add(denied, null);
     else this.add(denied);
   }
@@ -47,7 +58,7 @@ export class Denials {
   }
 
   /** The denial, null beyond the bound. */
-  add(denied: DeniedOperation, grant: string | null = findGrant(denied, this.#context.places())): Denial | null {
+  add(denied: DeniedOperation, grant: string | null = this.#findGrant(denied)): Denial | null {
     const key = `${denied.rule} ${denied.target}`;
     const known = this.#told.get(key);
     if (known !== undefined || this.#told.size >= toldMax) return known ?? null;
@@ -58,9 +69,19 @@ export class Denials {
     return denial;
   }
 
+  #findGrant(denied: DeniedOperation): string | null {
+    const places = this.#context.places();
+    const { workspace = null } = places;
+    const isOwn = workspace !== null && isWithin([workspace], denied.target);
+    const isEngines = denied.kind === "filesystem" && !isOwn && isWithin(this.#context.files().never, denied.target);
+    return isEngines ? null : findGrant(denied, places);
+  }
+
   /** Tells what was recognised in the lines, unless it is known more exactly, and gives the denial that explains the failure best,
    * null when nothing was denied. What the kernel and the proxy told comes first, unless the lines end with another file. */
   explain(lines: readonly string[], recognised: readonly Recognised[]): Denial | null {
+    const isNetwork = ({ kind }: Pick<DeniedOperation, "kind">) => kind === "network";
+    if (this.#lookUp !== null && ![...this.#told.values(), ...recognised].some(isNetwork)) this.add(this.#lookUp);
     const exact = [...this.#told.values()];
     const found = recognised.flatMap((one) => {
       if (exact.some(({ target }) => target === one.target || target === `unix:${one.target}`)) return [];

@@ -1,22 +1,22 @@
 // The environment of a task, built from empty: nothing of the server's own reaches it but what was granted by name.
 import { fail } from "../../base/index.ts";
 import type { ActionCall } from "./ports.ts";
-import { realPath } from "./confine.ts";
+import { realPath } from "./real-path.ts";
 import { join } from "node:path";
 
 /** Linux takes 32 pages for one string (MAX_ARG_STRLEN), and for all of them a quarter of the stack's limit, 2 MiB by default. */
 const variableBytesMax = 128 * 1024;
 const environmentBytesMax = 1024 * 1024;
 
-/** With these Bun lives below a memory limit, with its compiler on (docs/decisions): any task may start one. */
+/** With these Bun lives below a memory limit, with its compiler on (docs/decisions). */
 const memorySettings = {
   BUN_JSC_jitMemoryReservationSize: "67108864",
   BUN_JSC_structureHeapSizeInKB: "131072",
   MIMALLOC_ARENA_RESERVE: "65536",
 };
 
-/** What every task gets. `hasWorkspace`: a `run:` task, or one that was granted $workspace. */
-export function baseEnvironment(call: ActionCall, hasWorkspace: boolean): Record<string, string> {
+/** What every task gets. `hasWorkspace`: a `run:` task, or one that was granted $workspace. `isBun`: its program is this binary's Bun. */
+export function baseEnvironment(call: ActionCall, { hasWorkspace, isBun }: { hasWorkspace: boolean; isBun: boolean }): Record<string, string> {
   const { workdir, workspace } = call.folders;
   const env: Record<string, string> = {
     PATH: "/usr/local/bin:/usr/bin:/bin",
@@ -29,7 +29,7 @@ export function baseEnvironment(call: ActionCall, hasWorkspace: boolean): Record
   };
   if (hasWorkspace) env["WORKSPACE"] = workspace;
   if (call.folder !== null) env["WORKFLOW_DIR"] = realPath(call.folder) ?? call.folder;
-  return call.sandbox === "enforce" && call.runtime === "process" ? { ...env, ...memorySettings } : env;
+  return isBun && call.sandbox === "enforce" && call.runtime === "process" ? { ...env, ...memorySettings } : env;
 }
 
 /** The kernel would say only that all of it is too long. @throws TASK_INPUT_INVALID naming the variable */

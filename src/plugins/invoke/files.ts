@@ -9,11 +9,16 @@ import { requireFile, unreadable } from "./read-back.ts";
 import type { AttemptFolders } from "./workspace.ts";
 
 const uriForm = /^artifact:([0-9a-f]{64})$/;
-const nameUnitsMax = 255;
+const nameBytesMax = 255;
+/** Of a file that is handed in: folders of its name, and the name. */
+const namePartsMax = 8;
 const filesMax = 1000;
 const fileBytesMax = 1024 ** 3;
 /** Folders below `out`, of one file. */
 const depthMax = 16;
+/** Beyond so many entries a folder `out` is no collection of results; of those left out so many are told. */
+const entriesMax = 20_000;
+const skipsMax = 100;
 
 /** Puts `inputs.files` into `in`, read-only. @throws TASK_INPUT_INVALID for a bad name or an artifact that is not there */
 export async function placeInputFiles(inputs: JsonObject, folders: AttemptFolders, source: ArtifactSource): Promise<void> {
@@ -22,21 +27,40 @@ export async function placeInputFiles(inputs: JsonObject, folders: AttemptFolder
   const folder = join(folders.workdir, "in");
   makeOwned(folder, folders);
   for (const [name, uri] of Object.entries(files)) {
-    checkName(name);
+    const parts = partsOf(name);
     const [, sha256] = uriForm.exec(String(uri)) ?? [];
     if (sha256 === undefined) throw fail("TASK_INPUT_INVALID", `Cannot take the file "${name}": its value is not artifact:<sha256>`);
     const artifact = await source(sha256);
     if (artifact === null) throw fail("TASK_INPUT_INVALID", `Cannot take the file "${name}": no artifact ${sha256}`, { details: { name, sha256 } });
     const path = join(folder, name);
-    if ("path" in artifact) await copyFile(artifact.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    else writeFileSync(path, artifact.bytes, { flag: "wx" });
+    try {
+      makeFolders(folder, parts.slice(0, -1), folders);
+      if ("path" in artifact) await copyFile(artifact.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      else writeFileSync(path, artifact.bytes, { flag: "wx" });
+    } catch (cause) {
+      if (!["EEXIST", "ENOTDIR"].includes(String((cause as { code?: string }).code))) throw cause;
+      throw fail("TASK_INPUT_INVALID", `Cannot take the file ${JSON.stringify(name)}: another one's name is in its way`);
+    }
     own(path, folders, 0o400);
   }
 }
 
-function checkName(name: string): void {
-  const isBad = name === "" || name === "." || name === ".." || /[/\0]/.test(name) || Buffer.byteLength(name) > nameUnitsMax || !name.isWellFormed();
-  if (isBad) throw fail("TASK_INPUT_INVALID", `Cannot take the file ${JSON.stringify(name)}: it is no plain file name`);
+/** Nothing of the task runs yet: what is there was made here. */
+function makeFolders(folder: string, parts: readonly string[], folders: AttemptFolders): void {
+  let at = folder;
+  for (const part of parts) {
+    at = join(at, part);
+    if (lstatSync(at, { throwIfNoEntry: false })?.isDirectory() !== true) makeOwned(at, folders);
+  }
+}
+
+/** The folders of a name and its last part. @throws TASK_INPUT_INVALID */
+function partsOf(name: string): string[] {
+  const parts = name.split("/");
+  const isPlain = (part: string) => part !== "" && part !== "." && part !== ".." && Buffer.byteLength(part) <= nameBytesMax;
+  if (parts.length <= namePartsMax && parts.every(isPlain) && !name.includes("\0") && name.isWellFormed()) return parts;
+  const why = `it is no relative path of at most ${namePartsMax} plain names`;
+  throw fail("TASK_INPUT_INVALID", `Cannot take the file ${JSON.stringify(name)}: ${why}`);
 }
 
 /** Writes a file for the task into its work folder, where nothing of the task runs yet. */
@@ -83,7 +107,13 @@ export async function harvest({ folders, named, bytesMax, onSkip }: Harvest): Pr
       throw unreadable(`the artifact "${file.name}"`, `it is too large, or all of them are`, { bytes, bytesMax: Math.min(bytesMax, fileBytesMax) });
     found.set(file.name, file);
   };
-  walk(join(folders.workdir, "out"), "", { add, onSkip });
+  let skips = 0;
+  const skip: Harvest["onSkip"] = (name, why) => {
+    skips += 1;
+    if (skips <= skipsMax) onSkip(name, why);
+    if (skips === skipsMax + 1) onSkip("out", `more than ${skipsMax} of its entries are left out`);
+  };
+  walk(join(folders.workdir, "out"), "", { add, onSkip: skip, left: { entries: entriesMax } });
   for (const [index, path] of named.slice(0, filesMax + 1).entries()) {
     const file = await takeNamed(path, index, folders);
     add(file);
@@ -91,19 +121,24 @@ export async function harvest({ folders, named, bytesMax, onSkip }: Harvest): Pr
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-type Walk = { add: (file: LeftFile) => void; onSkip: Harvest["onSkip"] };
+type Walk = { add: (file: LeftFile) => void; onSkip: Harvest["onSkip"]; left: { entries: number } };
 
-function walk(folder: string, prefix: string, { add, onSkip }: Walk): void {
+function walk(folder: string, prefix: string, work: Walk): void {
+  const { add, onSkip, left } = work;
   const place = lstatSync(folder, { throwIfNoEntry: false });
   if (place === undefined) return;
   if (!place.isDirectory()) return onSkip(prefix === "" ? "out" : prefix, "it is no folder");
   if (prefix.split("/").length > depthMax) return onSkip(prefix, `it is more than ${depthMax} folders deep`);
   for (const entry of namesIn(folder, prefix, onSkip)) {
+    left.entries -= 1;
+    if (left.entries < 0) throw unreadable("the task's artifacts", `out holds more than ${entriesMax} entries`, { entriesMax });
     const name = prefix === "" ? entry : `${prefix}/${entry}`;
     const path = join(folder, entry);
     const status = lstatSync(path, { throwIfNoEntry: false });
-    if (status === undefined) onSkip(name, "its name is not UTF-8");
-    else if (status.isDirectory()) walk(path, name, { add, onSkip });
+    // As text, such a name is another one.
+    if (entry.includes("\uFFFD")) onSkip(name, "its name is not UTF-8");
+    else if (status === undefined) onSkip(name, "it is gone");
+    else if (status.isDirectory()) walk(path, name, work);
     else if (!status.isFile()) onSkip(name, "it is no plain file");
     else add({ name, path, size: status.size });
   }

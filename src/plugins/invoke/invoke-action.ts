@@ -1,21 +1,25 @@
 // Runs one attempt of an action out of process: inputs checked, folders filled, permissions made a confinement, output and denials
 // as they come, one outcome at the end. It decides nothing about retries, and leaves the timeout to the engine.
 import { type ErrorBody, fail, isObject, type Json, type JsonObject, limits, toErrorBody } from "../../base/index.ts";
-import type { TaskPlaces } from "../../model/index.ts";
+import type { EffectivePermissions, TaskPlaces } from "../../model/index.ts";
 import type { NetworkPass } from "../network/index.ts";
 import type { Cgroup, Over, ProcessExit, Watch } from "../runtimes/index.ts";
 import type { Confinement, Notice } from "../sandbox/index.ts";
 import { commandOf, isScript, requestOf, type TaskCommand } from "./command.ts";
-import { confine, realPath, refuseContaining, type ResolvedPaths, resolvePaths, type ResolveRequest } from "./confine.ts";
+import { kindOfMissing } from "./built-in-paths.ts";
+import { confine, missing, refuseContaining, type ResolvedPaths, resolvePaths, type ResolveRequest } from "./confine.ts";
 import { containerHint, containerSpec, makeSocketFolder, type SocketFolder, tellUnmounted } from "./container.ts";
 import { containerDenials, mountDenial } from "./container-denials.ts";
 import { Denials } from "./denials.ts";
+import { type DiskShare, openDiskShare } from "./disk-account.ts";
 import { baseEnvironment, checkSizes } from "./environment.ts";
 import { harvest, placeInputFiles } from "./files.ts";
+import { GrantedPaths } from "./granted-paths.ts";
 import { isContainerRun } from "./image-command.ts";
 import { deniedFailure, type End, findFailure, findFrame, linesOf, outputOf, resultError } from "./judge.ts";
 import type { ActionCall, ActionOutcome, ActionRun, InvokeDeps, TaskHandle } from "./ports.ts";
 import { readBack } from "./read-back.ts";
+import { realPath } from "./real-path.ts";
 import { type Recognised, recogniseDenials } from "./recognise.ts";
 import { parseOutputFile, type ResultFrame } from "./script-output.ts";
 import { TaskOutput } from "./task-output.ts";
@@ -43,6 +47,13 @@ const keepers = 2;
 
 type Stop = "terminate" | "kill";
 
+/** Whether a confined attempt is put into a control group, where there is a place for one. It costs 0.3 to 0.7 ms (measured), an eighth of
+ * a task's start: for the usual limits the watchdog has to do. */
+export function wantsGroup({ memoryMb, processes }: Pick<EffectivePermissions, "memoryMb" | "processes">): boolean {
+  const { defaults } = limits.attempt;
+  return memoryMb !== defaults.memoryMb || processes !== defaults.processes;
+}
+
 class Attempt {
   readonly #deps: InvokeDeps;
   readonly #call: ActionCall;
@@ -54,6 +65,10 @@ class Attempt {
   #exceeded: Over | null = null;
   #pass: NetworkPass | null = null;
   #sockets: SocketFolder | null = null;
+  #share: DiskShare | null = null;
+  readonly #made: GrantedPaths;
+  /** What the task may read, once that is known. */
+  #readable: readonly string[] = [];
 
   constructor(deps: InvokeDeps, call: ActionCall) {
     this.#deps = deps;
@@ -61,7 +76,10 @@ class Attempt {
     let known: TaskPlaces | null = null;
     const places = (): TaskPlaces => (known ??= placesOf(call));
     this.#places = places;
-    this.#denials = new Denials({ places, network: call.permissions.network, tell: call.onDenial });
+    this.#made = new GrantedPaths(call.folders.user);
+    let never: readonly string[] | null = null;
+    const files = () => ({ readable: this.#readable, never: (never ??= real([deps.engine.data])) });
+    this.#denials = new Denials({ places, network: call.permissions.network, files, tell: call.onDenial });
   }
 
   async run(): Promise<ActionOutcome> {
@@ -77,6 +95,8 @@ class Attempt {
     } finally {
       this.#pass?.close();
       this.#sockets?.remove();
+      this.#share?.close();
+      this.#made.close();
     }
   }
 
@@ -98,10 +118,21 @@ class Attempt {
     const command = await commandOf(call, this.#deps.runtimeFolder);
     const hasWorkspace = isScript(call) || usesWorkspace(call);
     const paths = this.#resolvePaths(command, hasWorkspace);
+    if (hasWorkspace && (call.sandbox === "enforce" || call.runtime === "docker"))
+      this.#share = await openDiskShare(call.folders.workspace, call.permissions.diskMb * bytesPerMb);
     const pass = this.#openNetwork();
-    const env = { ...baseEnvironment(call, hasWorkspace), ...pass?.env, ...call.env, ...command.env };
+    const base = baseEnvironment(call, { hasWorkspace, isBun: isBun(command) });
+    const env = { ...base, ...pass?.env, ...call.env, ...command.env, ...this.#tellMade() };
     checkSizes(command.argv, env);
-    return { command, env, paths, hasWorkspace, confinement: this.#confine(command, paths, pass) };
+    const confinement = this.#confine(command, paths, pass);
+    this.#readable = [...(confinement?.read ?? []), ...(confinement?.write ?? [])];
+    return { command, env, paths, hasWorkspace, confinement };
+  }
+
+  /** Built-in actions refuse to replace what is there, unless it was made for them. */
+  #tellMade(): Record<string, string> {
+    const { paths } = this.#made;
+    return isBuiltIn(this.#call) && paths.length > 0 ? { WORKFLOW_MADE: JSON.stringify(paths) } : {};
   }
 
   /** By a worker that serves many calls. Null when none is free: the call then starts cold. */
@@ -113,9 +144,12 @@ class Attempt {
     const filesystem = { read: read.filter(isOutside), write: write.filter(isOutside) };
     const places = (): TaskPlaces => ({ ...this.#places(), workspace: null, plugin: command.plugin });
     const isNone = filesystem.read.length + filesystem.write.length === 0;
-    const resolve = (): ResolvedPaths => this.#resolve({ filesystem, places: places(), isBuiltIn: false });
+    const resolve = (): ResolvedPaths => this.#resolve({ filesystem, places: places(), make: null });
     const paths = isNone ? noPaths : resolve();
-    const spec = warmSpec(call, { command, paths, resolve: isNone ? resolve : () => paths, base: baseEnvironment(call, false) });
+    // What is missing may be made for one call, not for a worker that outlives it.
+    if (paths.left.some(({ entry, why }) => why === missing && filesystem.write.includes(entry))) return null;
+    const base = baseEnvironment(call, { hasWorkspace: false, isBun: isBun(command) });
+    const spec = warmSpec(call, { command, paths, resolve: isNone ? resolve : () => paths, base });
     checkSizes(command.argv, { ...spec.env.base, ...spec.env.given });
     const worker = await pool.lease(spec);
     if (worker === null) return null;
@@ -124,6 +158,7 @@ class Attempt {
       return null;
     }
     this.#tellLeft(paths);
+    this.#readable = [...(worker.confinement?.read ?? []), ...(worker.confinement?.write ?? [])];
     this.#handle = worker;
     const output = new TaskOutput(call.onLine, call.permissions.outputBytes);
     const ended = await this.#runTurn(worker, output).finally(() => pool.release(worker));
@@ -146,16 +181,21 @@ class Attempt {
   }
 
   #resolvePaths(command: TaskCommand, hasWorkspace: boolean): ResolvedPaths {
-    const { folders, permissions, action } = this.#call;
+    const { folders, permissions, sandbox } = this.#call;
     const places = { ...this.#places(), workspace: hasWorkspace ? folders.workspace : null, plugin: command.plugin };
-    const isBuiltIn = action.plugin === null && !isScript(this.#call) && !isContainerRun(this.#call);
-    const paths = this.#resolve({ filesystem: permissions.filesystem, places, isBuiltIn });
+    // Who only looks on changes nothing.
+    const make = sandbox === "observe" ? null : { paths: this.#made, kindOf: kindOfMissing(this.#call, places) };
+    const paths = this.#resolve({ filesystem: permissions.filesystem, places, make });
     this.#tellLeft(paths);
     return paths;
   }
 
-  #resolve(request: Pick<ResolveRequest, "filesystem" | "places" | "isBuiltIn">): ResolvedPaths {
-    return resolvePaths({ ...request, granted: this.#call.granted, engine: this.#deps.engine });
+  #resolve(request: Pick<ResolveRequest, "filesystem" | "places" | "make">): ResolvedPaths {
+    const { granted, inputs } = this.#call;
+    const hasFiles = inputs["files"] !== undefined;
+    // A built-in asked for it itself, and finds it missing. Most tasks that may read $input are given nothing.
+    const isTold = (entry: string): boolean => !isBuiltIn(this.#call) && (hasFiles || !/^\$input(?:\/|$)/.test(entry));
+    return resolvePaths({ ...request, granted, engine: this.#deps.engine, isTold });
   }
 
   #tellLeft(paths: ResolvedPaths): void {
@@ -197,7 +237,7 @@ class Attempt {
       user: folders.user,
       mode: sandbox,
       mayRun: isScript(this.#call),
-      isBun: command.argv[0] === process.execPath,
+      isBun: isBun(command),
     });
   }
 
@@ -222,11 +262,9 @@ class Attempt {
     return group === null ? start() : inGroup(group, start);
   }
 
-  /** One costs 0.3 to 0.7 ms (measured), an eighth of a task's start: for the usual limits the watchdog has to do. */
   #openGroup(): Cgroup | null {
     const { memoryMb, processes } = this.#call.permissions;
-    const { defaults } = limits.attempt;
-    if (memoryMb === defaults.memoryMb && processes === defaults.processes) return null;
+    if (!wantsGroup(this.#call.permissions)) return null;
     // The supervisor is in it too.
     return this.#deps.cgroups?.open({ memoryBytes: memoryMb * bytesPerMb, processes: processes + keepers + 1 }) ?? null;
   }
@@ -241,27 +279,39 @@ class Attempt {
   }
 
   /** What no kernel limit counts for a tree as a whole. */
-  #watch(handle: TaskHandle, { hasWorkspace }: Prepared): Watch | null {
+  #watch(handle: TaskHandle): Watch {
     const { permissions, folders } = this.#call;
+    const bytes = permissions.diskMb * bytesPerMb;
+    const onOver = (what: Over): void => {
+      this.#exceeded = what;
+      handle.kill();
+    };
     // A container's memory and processes are limited by its engine.
     const tree = handle.pid === undefined ? null : { memoryBytes: permissions.memoryMb * bytesPerMb, processes: permissions.processes + keepers };
-    return this.#deps.watchdog.watch({
-      pid: handle.pid ?? null,
-      memoryBytes: tree?.memoryBytes ?? null,
-      processes: tree?.processes ?? null,
-      disk: { folders: [folders.workdir, ...(hasWorkspace ? [folders.workspace] : [])], bytes: permissions.diskMb * bytesPerMb },
-      onOver: (what) => {
-        this.#exceeded = what;
-        handle.kill();
-      },
-    });
+    const share = this.#share;
+    // The bound moves while attempts come that share the workspace.
+    const all =
+      share === null
+        ? null
+        : {
+            folders: [folders.workdir, folders.workspace],
+            get bytes() {
+              return share.bytes;
+            },
+          };
+    const own = { folders: [folders.workdir], bytes };
+    const watches = [
+      { pid: handle.pid ?? null, memoryBytes: tree?.memoryBytes ?? null, processes: tree?.processes ?? null, disk: all ?? own },
+      ...(all === null ? [] : [{ pid: null, memoryBytes: null, processes: null, disk: own }]),
+    ].map((ask) => this.#deps.watchdog.watch({ ...ask, onOver }));
+    return { close: () => watches.forEach((watch) => watch.close()) };
   }
 
   async #execute(prepared: Prepared): Promise<ActionOutcome> {
     const call = this.#call;
     const handle = this.#launch(prepared);
     this.#handle = handle;
-    const watch = prepared.confinement?.mode === "enforce" || call.runtime === "docker" ? this.#watch(handle, prepared) : null;
+    const watch = prepared.confinement?.mode === "enforce" || call.runtime === "docker" ? this.#watch(handle) : null;
     const output = new TaskOutput(call.onLine, call.permissions.outputBytes);
     const reading = output.read(handle.stdout, handle.stderr);
     // The result may be refused for its size while the task goes on: it is looked at when the task has ended.
@@ -313,7 +363,11 @@ class Attempt {
 
   #recognise(lines: readonly string[], command: TaskCommand, { read, write, hidden = [] }: Confinement): Recognised[] {
     const { inputs, env, permissions, folders } = this.#call;
-    const granted = { read, write, hidden, network: permissions.network, cwd: command.cwd, user: folders.user };
+    // Built-ins spell paths as their inputs do.
+    const { folder, workspace = null } = this.#places();
+    const cwd = isBuiltIn(this.#call) ? (folder ?? command.cwd) : command.cwd;
+    const bare = isBuiltIn(this.#call) && usesWorkspace(this.#call) ? (workspace ?? cwd) : cwd;
+    const granted = { read, write, hidden, network: permissions.network, cwd, bare, user: folders.user };
     return recogniseDenials(lines, granted, [JSON.stringify(inputs), ...Object.values(env)].join("\n"));
   }
 
@@ -328,6 +382,16 @@ class Attempt {
     const files = await harvest({ folders, named, bytesMax: permissions.diskMb * 1024 * 1024, onSkip });
     return { ok: true, output: value, files };
   }
+}
+
+/** Whether the program is this binary's Bun. */
+function isBun({ argv }: TaskCommand): boolean {
+  return argv[0] === process.execPath;
+}
+
+/** One that knows what it needs: `core/script.run` is a script like those of `run:`. */
+function isBuiltIn(call: ActionCall): boolean {
+  return call.action.plugin === null && !isScript(call) && !isContainerRun(call) && call.action.asks(call.inputs) !== "everything";
 }
 
 /** Ends the group with the tree, and tells whether the kernel ended something in it for its memory: that may be the supervisor. */

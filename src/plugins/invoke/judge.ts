@@ -26,7 +26,6 @@ const reservedCodes = new Set([
   "SANDBOX_UNAVAILABLE",
 ]);
 const codeForm = /^[A-Z][A-Z0-9_]{0,63}$/;
-const messageUnitsMax = 16 * 1024;
 
 /** The frame on descriptor 3, else the one in the result file. @throws PLUGIN_OUTPUT_INVALID */
 export function findFrame(workdir: string, onDescriptor: Uint8Array): ResultFrame | null {
@@ -66,16 +65,15 @@ export function findFailure(end: End): Failure | null {
   if (!isBadExit && claimed === null && end.exceeded === null) return null;
   const limited = end.isStopped ? null : exceededLimit(end, `${end.stderr}\n${claimed?.error.message ?? ""}`);
   if (limited !== null) return limited;
-  if (claimed !== null) return { ok: false, error: boundError(claimed.error), retryable: claimed.retryable };
+  if (claimed !== null) return { ok: false, error: ownError(claimed.error), retryable: claimed.retryable };
   return { ok: false, error: exitError(end), retryable: true };
 }
 
-/** The error of a plugin as it may be kept: a code of its own, a bounded message. */
-function boundError(error: ErrorBody): ErrorBody {
-  const message = error.message.slice(0, messageUnitsMax).toWellFormed();
+/** The error of a plugin under a code of its own. */
+function ownError(error: ErrorBody): ErrorBody {
   const isOwn = codeForm.test(error.code) && !reservedCodes.has(error.code);
-  if (isOwn) return { ...error, message };
-  return { ...error, code: "TASK_FAILED", kind: kindOf("TASK_FAILED"), message, details: { ...error.details, claimedCode: error.code.slice(0, 64) } };
+  if (isOwn) return error;
+  return { ...error, code: "TASK_FAILED", kind: kindOf("TASK_FAILED"), details: { ...error.details, claimedCode: error.code.slice(0, 64) } };
 }
 
 /** Words of Bun, Python, shells, C++ and git where an allocation failed. */
@@ -138,23 +136,45 @@ export function deniedFailure(denial: Denial, end: End): Failure {
     code: "PERMISSION_DENIED",
     kind: kindOf("PERMISSION_DENIED"),
     message: `Cannot ${verbs[rule] ?? "use"} "${target}": the task was not granted it`,
-    details: { kind, target, rule, grant, ...exitDetails(end) },
+    details: { kind, target, rule, grant, ...exitDetails(end), ...claimedDetails(end) },
   };
   const hint = grant === null ? (kind === "network" && end.hasNetwork ? grantedHint : null) : `Add to permissions: ${grant}`;
   if (hint !== null) error.hint = hint;
   return { ok: false, error, retryable: false };
 }
 
-/** The texts of a failed task in which denials are looked for. */
-export function linesOf(end: End): string[] {
-  const lines = end.stderr.split("\n");
-  if (end.frame !== null && "error" in end.frame) {
-    const { message, details } = end.frame.error;
-    lines.push(...message.split("\n"), ...textsIn(details).flatMap((text) => text.split("\n")));
-  }
-  return lines.filter((line) => line !== "");
+/** What the task said itself: its streams are beside it. */
+function claimedDetails({ frame }: End): JsonObject {
+  if (frame === null || !("error" in frame)) return {};
+  const { code, message } = frame.error;
+  return { claimed: { code: code.slice(0, 64), message: message.slice(0, linesMax.units).toWellFormed() } };
 }
 
+/** Of the lines in which denials are looked for: so many in all, of these so many of the message and as many of the details. */
+const linesMax = { all: 20, claimed: 6, units: 4096 };
+
+/** The texts of a failed task in which denials are looked for: the last lines of stderr, the first ones of what its frame claims. */
+export function linesOf(end: End): string[] {
+  const claimed: string[] = [];
+  if (end.frame !== null && "error" in end.frame) {
+    const { message, details } = end.frame.error;
+    claimed.push(...firstLines([message]), ...firstLines(textsIn(details)));
+  }
+  const printed = end.stderr.split("\n").filter((line) => line !== "");
+  const last = printed.slice(-(linesMax.all - claimed.length)).map((line) => line.slice(-linesMax.units));
+  return [...last, ...claimed];
+}
+
+function firstLines(texts: readonly string[]): string[] {
+  const { claimed, units } = linesMax;
+  const lines = texts.slice(0, claimed).flatMap((text) => text.slice(0, claimed * units).split("\n", 2 * claimed));
+  return lines
+    .filter((line) => line !== "")
+    .slice(0, claimed)
+    .map((line) => line.slice(0, units));
+}
+
+/** Details are of a bounded depth. */
 function textsIn(value: unknown): string[] {
   if (typeof value === "string") return [value];
   return isObject(value) ? Object.values(value).flatMap(textsIn) : [];

@@ -5,6 +5,8 @@ import { fail } from "../../base/index.ts";
 import type { TaskUser } from "./task-user.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
+/** O_PATH, which Linux has: folders may be passed that nobody may list. */
+const passing = (process.platform === "linux" ? 0o10000000 : O_RDONLY) | O_DIRECTORY | O_NOFOLLOW;
 
 /** Opens a file by its path below `root` for reading; a link anywhere on the way is refused. @throws what the file system says, ELOOP or ENOTDIR for a link */
 export function openBelow(root: string, inside: string): number {
@@ -14,14 +16,14 @@ export function openBelow(root: string, inside: string): number {
 }
 
 /** Opens one folder after the other and works in the last; `at` names what is in it. */
-function inFolder<T>(root: string, parts: readonly string[], work: (at: (name: string) => string) => T): T {
+export function inFolder<T>(root: string, parts: readonly string[], work: (at: (name: string) => string) => T): T {
   let path = root;
-  let folder = openSync(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  let folder = openSync(root, passing);
   // Without /proc a path has to do: there such a folder is not shared with another user.
   const at = (name: string) => (process.platform === "linux" ? `/proc/self/fd/${folder}/${name}` : join(path, name));
   try {
     for (const part of parts) {
-      const next = openSync(at(part), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      const next = openSync(at(part), passing);
       closeSync(folder);
       folder = next;
       path = join(path, part);

@@ -3,9 +3,10 @@ import { accessSync, constants, lstatSync, type Stats, statSync } from "node:fs"
 import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { type DeniedOperation, isWithin } from "../../model/index.ts";
 import { programPaths, settingPaths } from "../sandbox/index.ts";
-import { realPath } from "./confine.ts";
+import { realPath } from "./real-path.ts";
 import { recogniseHosts } from "./recognise-hosts.ts";
 import { isRefusal, type PathMention, pathsIn } from "./refusal-lines.ts";
+import { isOfKernel, isPlainlyThere, seenPath } from "./seen-path.ts";
 import type { TaskUser } from "./task-user.ts";
 
 export type Granted = {
@@ -15,8 +16,9 @@ export type Granted = {
   /** Folders that no tree around them gives. */
   hidden: readonly string[];
   network: readonly string[];
-  /** Where relative paths in the output start. */
+  /** Where relative paths in the output start; `bare`: those that begin with a name, where that is elsewhere. */
   cwd: string;
+  bare?: string;
   /** Null: the engine's own. */
   user: TaskUser | null;
 };
@@ -24,16 +26,18 @@ export type Granted = {
 /** `line`: where it was found, by its index. `isNever`: no grant would allow it. */
 export type Recognised = DeniedOperation & { line: number; isNever: boolean };
 
+const foundMax = 64;
+
 /** What the lines tell of, the latest first, each once. `inputs`: where the port of a host that has none in the output is looked up. */
 export function recogniseDenials(lines: readonly string[], granted: Granted, inputs: string): Recognised[] {
   const files = lines.flatMap((line, index) => {
     const denied = isRefusal(line) ? recogniseFile(line, granted) : null;
     if (denied === null) return [];
     // Nor is one process given another one's entries below /proc.
-    return [{ ...denied, line: index, isNever: isWithin(["/proc", ...granted.hidden], denied.target) }];
+    return [{ ...denied, line: index, isNever: isWithin(["/proc"], denied.target) }];
   });
   const hosts = recogniseHosts(lines, granted.network, inputs).map((one) => ({ ...one, isNever: false }));
-  const found = [...files.toReversed(), ...hosts];
+  const found = [...files.toReversed(), ...hosts].slice(0, foundMax);
   const seen = new Set<string>();
   return found.filter(({ rule, target }) => {
     const key = `${rule} ${target}`;
@@ -49,30 +53,34 @@ function recogniseFile(line: string, granted: Granted): DeniedOperation | null {
   return null;
 }
 
+/** `target`: as it is told. `real`: what was looked at, for what this is allowed. */
+type Located = { target: string; real: string; isThere: boolean };
+
 /** What a mention stands for on the disk, null when it only looks like a path. */
-function locate({ text, isSure, isMarked, use }: PathMention, cwd: string): { target: string; isThere: boolean } | null {
-  const spelled = isAbsolute(text) ? normalize(text) : resolve(cwd, text);
+function locate({ text, isSure, isMarked, isMissing, use }: PathMention, { cwd, bare = cwd, read, write }: Granted): Located | null {
+  const spelled = isAbsolute(text) ? normalize(text) : resolve(text.startsWith(".") ? cwd : bare, text);
+  const target = seenPath(spelled, [...read, ...write]);
+  if (isOfKernel(target))
+    return isMissing || !(isWithin(["/proc"], target) || isPlainlyThere(target)) ? null : { target, real: target, isThere: true };
   const isThere = entryAt(spelled) !== null;
-  // Below /proc a path means something else to each process.
-  if (spelled.startsWith("/proc/")) return { target: spelled, isThere };
   const whole = realPath(spelled);
   const parent = realPath(dirname(spelled));
   if (whole === null && parent === null) return null;
   if (!isThere && !isSure && !(isMarked && (use === "write" || use === "create"))) return null;
-  return { target: whole ?? join(parent ?? "/", basename(spelled)), isThere };
+  return { target, real: whole ?? join(parent ?? "/", basename(spelled)), isThere };
 }
 
 function judgePath(mention: PathMention, granted: Granted): DeniedOperation | null {
   const { use, isMissing } = mention;
-  const found = locate(mention, granted.cwd);
-  if (found === null || isGiven(granted.write, found.target, granted.hidden)) return null;
-  const { target, isThere } = found;
-  const mayRead = isGiven([...granted.read, ...programPaths, ...settingPaths], target, granted.hidden);
+  const found = locate(mention, granted);
+  if (found === null || isGiven(granted.write, found.real, granted.hidden)) return null;
+  const { target, real, isThere } = found;
+  const mayRead = isGiven([...granted.read, ...programPaths, ...settingPaths], real, granted.hidden);
   // What is missing really is missing, unless it is there for us, or was to be made in a folder that is there for us.
   if (isMissing && !isThere && (mayRead || use !== "create")) return null;
   if (mayRead && use !== "write" && use !== "create") {
     // The words of a read or a start that the sandbox does not refuse, or those of the file's own modes.
-    if (isMissing || use === "read" || isRefusedByModes(target, mention, granted.user)) return null;
+    if (isMissing || use === "read" || isRefusedByModes(real, mention, granted.user)) return null;
   }
   const isWrite = use === "write" || use === "create" || !isThere || mayRead;
   return { kind: "filesystem", target, rule: isWrite ? "filesystem.write" : "filesystem.read", isNew: !isThere };

@@ -23,10 +23,12 @@ const refusal = new RegExp(String.raw`${words}|\b(?:EACCES|EPERM|EROFS|ENOENT|EX
 const missing = /\bENOENT\b|no such file or directory|directory nonexistent/i;
 /** Nothing that only reads is answered so. */
 const unchangeable = /\bEROFS\b|read-only file system/i;
+/** Neither lines nor the paths in one are looked at beyond these: what a task wrote is no reason to stop the engine for long. */
 const lineUnitsMax = 4096;
+const pathsMax = 16;
 
 export function isRefusal(line: string): boolean {
-  return refusal.test(line);
+  return refusal.test(line.slice(0, lineUnitsMax));
 }
 
 type Found = Pick<PathMention, "text" | "isSure" | "isMarked"> & { use?: Use; isOfShell?: boolean };
@@ -34,7 +36,9 @@ type Found = Pick<PathMention, "text" | "isSure" | "isMarked"> & { use?: Use; is
 /** The paths that a line may be about, the likeliest first. */
 export function pathsIn(whole: string): PathMention[] {
   const line = whole.slice(0, lineUnitsMax);
-  const all = [...inSyscall(line), ...inPair(line), ...beforeWords(line), ...inQuotes(line), ...withSlashes(line)].filter(isPathLike);
+  const all = [...inSyscall(line), ...inPair(line), ...beforeWords(line), ...inQuotes(line), ...withSlashes(line)]
+    .filter(isPathLike)
+    .slice(0, pathsMax);
   // What is known best of a path stands first.
   const found = all.filter(({ text }, index) => all.findIndex((one) => one.text === text) === index);
   const isMissing = missing.test(line);
@@ -79,7 +83,7 @@ function inSyscall(line: string): Found[] {
 
 /** `ln: failed to create hard link 'made' => 'source'`, `mv: cannot move 'a' to 'b'`, Python's `'a' -> 'b'`. */
 function inPair(line: string): Found[] {
-  const [, left, kind, right] = /['‘]([^'’\n]+)['’] (=>|->|to) ['‘]([^'’\n]+)['’]/.exec(line) ?? [];
+  const [, left, kind, right] = /['‘]([^'‘’\n]+)['’] (=>|->|to) ['‘]([^'‘’\n]+)['’]/.exec(line) ?? [];
   if (left === undefined || right === undefined) return [];
   const mention = (text: string, use: Use): Found => ({ text, use, isSure: true, isMarked: true });
   if (kind === "=>") return [mention(right, null), mention(left, "create")];
@@ -102,29 +106,47 @@ function beforeWords(line: string): Found[] {
   if (/^['"‘`].*['"’`]$/.test(last)) return [{ text: last.slice(1, -1), isSure: true, isMarked: true }];
   const [, made, dash] = /^cannot (?:(create)|open) (.+)$/.exec(last) ?? [];
   if (dash !== undefined && isOfShell) return [{ text: dash, use: made === undefined ? "read" : "create", isSure: true, isMarked: true }];
-  const [, phrased] = /\b(?:cannot|can't|could not|couldn't|failed to|unable to)\b[\w\s-]*\s([^\s'"‘`]+)$/i.exec(last) ?? [];
-  if (phrased !== undefined) return [{ text: phrased, isSure: true, isMarked: true }];
+  const phrased = afterPhrase(last);
+  if (phrased !== null) return [{ text: phrased, isSure: true, isMarked: true }];
   if (parts.length < 2 || /['"‘`]/.test(last) || builtIns.test(last)) return [];
   const isMarked = last.includes("/");
   const isSure = (isMarked && (isOfShell || !/\s/.test(last))) || place.startsWith("line ");
   return [{ text: last, isSure, isMarked, isOfShell: isOfShell && !/^(?:cd|\.)$/.test(place) }];
 }
 
-const quotes = /(?<!\w)'([^'\n]+)'|"([^"\n]+)"|`([^`\n]+)['`]|‘([^’\n]+)’/g;
+/** `could not lock config file /x`: the last word, when only words stand between it and the phrase. */
+function afterPhrase(text: string): string | null {
+  const at = Math.max(text.lastIndexOf(" "), text.lastIndexOf("\t"));
+  const path = text.slice(at + 1);
+  if (at < 0 || path === "" || /['"‘`]/.test(path)) return null;
+  const before = text.slice(0, at + 1);
+  const phrase = [...before.matchAll(/\b(?:cannot|can't|could not|couldn't|failed to|unable to)\b/gi)].at(-1);
+  return phrase !== undefined && /^[\w\s-]*$/.test(before.slice(phrase.index + phrase[0].length)) ? path : null;
+}
+
+const quotes = /(?<!\w)'([^'\n]+)'|"([^"\n]+)"|`([^`\n]+)['`]|‘([^‘’\n]+)’/g;
+/** The longest of the words, and more. */
+const wordsUnits = 64;
 const beforeQuote = new RegExp(`(?:${words}): $`, "i");
 
 /** In quotes anywhere; Python has them after the words. */
 function inQuotes(line: string): Found[] {
-  return [...line.matchAll(quotes)].map((match) => {
+  return [...line.matchAll(quotes).take(pathsMax)].map((match) => {
     const text = match.slice(1).find((group) => group !== undefined) ?? "";
     const end = match.index + match[0].length;
-    const isSure = beforeQuote.test(line.slice(0, match.index)) || wordsAt.exec(line.slice(end))?.index === 0;
+    const isSure =
+      beforeQuote.test(line.slice(Math.max(0, match.index - wordsUnits), match.index)) ||
+      wordsAt.exec(line.slice(end, end + wordsUnits))?.index === 0;
     return { text, isSure, isMarked: true };
   });
 }
 
 function withSlashes(line: string): Found[] {
-  return [...line.matchAll(/(?:^|[\s=(])((?:\.{0,2}\/|[\w.-]+\/)[^\s:'"`,()]+)/g)].map(([, text = ""]) => ({ text, isSure: false, isMarked: true }));
+  return [...line.matchAll(/(?:^|[\s=(])((?:\.{0,2}\/|[\w.-]+\/)[^\s:'"`,()]+)/g).take(pathsMax)].map(([, text = ""]) => ({
+    text,
+    isSure: false,
+    isMarked: true,
+  }));
 }
 
 const creating = /\b(?:create|creating|mkdir|touch|make)\b/i;

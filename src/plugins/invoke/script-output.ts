@@ -43,6 +43,9 @@ function badLine(line: number, why: string) {
   return fail("PLUGIN_OUTPUT_INVALID", `Cannot read $WORKFLOW_OUTPUT, line ${line}: ${why}`, { details: { line } });
 }
 
+/** Of an error that a task claims: what people read and records keep. */
+const claimedMax = { codeUnits: 256, messageUnits: 16 * 1024, hintUnits: 4096, detailsUnits: 64 * 1024, detailsDepth: 32 };
+
 /** `artifacts`: paths that the task wants to keep. */
 export type ResultFrame = { output: Json; artifacts?: string[] } | { error: ErrorBody; retryable: boolean };
 
@@ -59,15 +62,38 @@ export function parseResultFrame(text: string): ResultFrame {
   if (error === undefined) return outputFrame(value);
   if (!isObject(error) || typeof error["code"] !== "string" || typeof error["message"] !== "string")
     throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's error: it needs code and message");
-  const body: ErrorBody = { code: error["code"], kind: kindOf(error["code"]), message: error["message"] };
-  if (isObject(error["details"])) body.details = error["details"];
-  if (typeof error["hint"] === "string") body.hint = error["hint"];
+  const code = error["code"].slice(0, claimedMax.codeUnits);
+  const body: ErrorBody = { code, kind: kindOf(code), message: cut(error["message"], claimedMax.messageUnits) };
+  if (isObject(error["details"])) body.details = boundDetails(error["details"]);
+  if (typeof error["hint"] === "string") body.hint = cut(error["hint"], claimedMax.hintUnits);
   return { error: body, retryable: error["retryable"] !== false };
 }
 
+function cut(text: string, unitsMax: number): string {
+  return text.slice(0, unitsMax).toWellFormed();
+}
+
+function boundDetails(details: Record<string, unknown>): Record<string, unknown> {
+  if (isDeeper(details, claimedMax.detailsDepth)) return { leftOut: "details", why: `deeper than ${claimedMax.detailsDepth} levels` };
+  const units = JSON.stringify(details).length;
+  return units <= claimedMax.detailsUnits ? details : { leftOut: "details", why: `longer than ${claimedMax.detailsUnits} characters` };
+}
+
+/** Level by level: a task may nest deeper than functions may call each other. */
+function isDeeper(value: unknown, levels: number): boolean {
+  let inside: unknown[] = [value];
+  for (let level = 0; level <= levels; level += 1) {
+    inside = inside.flatMap((one) => (typeof one === "object" && one !== null ? Object.values(one) : []));
+    if (inside.length === 0) return false;
+  }
+  return true;
+}
+
 function outputFrame(value: Record<string, unknown>): ResultFrame {
-  const output = (value["output"] ?? {}) as Json;
   const { artifacts } = value;
+  if (value["output"] === undefined && artifacts === undefined)
+    throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's result: it has neither output nor error");
+  const output = (value["output"] ?? {}) as Json;
   if (artifacts === undefined) return { output };
   if (!Array.isArray(artifacts) || artifacts.some((path) => typeof path !== "string" || path.includes("\0")))
     throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's artifacts: they are no list of paths");

@@ -30,10 +30,20 @@ function readMap(path: string): MappedRange[] {
   }
 }
 
+function ownRange(): { first: number; size: number } | null {
+  return ranges.find(({ first, size }) => mappedRanges().some((known) => known.first <= first && first + size - 1 <= known.last)) ?? null;
+}
+
+/** Whether a user may be one that some execution's tasks became. */
+export function isTaskUser(uid: number): boolean {
+  const range = process.getuid?.() === 0 ? ownRange() : null;
+  return range !== null && uid >= range.first && uid < range.first + range.size;
+}
+
 /** The execution's own user, null where no range is mapped. */
 export function ownUser(executionId: string): TaskUser | null {
-  const range = ranges.find(({ first, size }) => mappedRanges().some((known) => known.first <= first && first + size - 1 <= known.last));
-  if (range === undefined) return null;
+  const range = ownRange();
+  if (range === null) return null;
   const id = range.first + (new DataView(sha256Bytes(executionId).buffer).getUint32(0) % range.size);
   return { uid: id, gid: id };
 }

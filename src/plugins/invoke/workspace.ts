@@ -3,8 +3,10 @@ import { existsSync, lchownSync, lstatSync, mkdirSync, readdirSync, writeFileSyn
 import { join } from "node:path";
 import { fail } from "../../base/index.ts";
 import { resolveEntry } from "../../model/index.ts";
-import { type GrantedEntries, realPath } from "./confine.ts";
-import { emptyTrash, removeTree } from "./remove-tree.ts";
+import type { GrantedEntries } from "./confine.ts";
+import { findMissing } from "./granted-paths.ts";
+import { realPath } from "./real-path.ts";
+import { emptyTrash, type OnStuck, removeTree } from "./remove-tree.ts";
 import { needsEngineUser, ownUser, type TaskUser } from "./task-user.ts";
 
 /** A file in an execution's folder: sweeping leaves that folder alone. */
@@ -23,9 +25,12 @@ export class Workspaces {
   /** The workspaces made or found by this process: who removes and makes one again has another. */
   readonly #known = new Map<string, { dev: number; ino: number }>();
 
-  /** `root`: absolute, private to the engine. */
-  constructor(root: string) {
+  readonly #onStuck: OnStuck;
+
+  /** `root`: absolute, private to the engine. `onTrouble`: told of what cannot be removed. */
+  constructor(root: string, onTrouble: (text: string) => void = () => undefined) {
     this.#root = root;
+    this.#onStuck = (trash, left) => onTrouble(`Cannot remove ${left} entries of ${trash}: the next start tries again`);
   }
 
   /**
@@ -42,7 +47,7 @@ export class Workspaces {
     const user = wasMade ? chooseUser(executionId, workspace, choice) : rememberedUser(executionId, workspace);
     this.#recognise(executionId, workspace, wasMade);
     makeFolder(join(base, "attempts"));
-    removeTree(this.#root, workdir);
+    removeTree(this.#root, workdir, this.#onStuck);
     mkdirSync(workdir, { mode: 0o700 });
     if (user !== null) giveTo(workdir, user);
     return { workspace, workdir, user };
@@ -56,14 +61,14 @@ export class Workspaces {
   }
 
   closeAttempt(folders: AttemptFolders): void {
-    removeTree(this.#root, folders.workdir);
+    removeTree(this.#root, folders.workdir, this.#onStuck);
   }
 
   /** Removes the execution's folder, unless it is marked. */
   close(executionId: string): void {
     this.#known.delete(executionId);
     const base = join(this.#root, executionId);
-    if (!existsSync(join(base, keepMark))) removeTree(this.#root, base);
+    if (!existsSync(join(base, keepMark))) removeTree(this.#root, base, this.#onStuck);
   }
 
   /** Marks the execution's folder as one that stays, whichever process ends the execution. */
@@ -76,7 +81,7 @@ export class Workspaces {
   /** Executions that have a folder here which nobody asked to keep. What an earlier process did not finish removing is removed. */
   list(): string[] {
     if (!existsSync(this.#root)) return [];
-    emptyTrash(this.#root);
+    emptyTrash(this.#root, this.#onStuck);
     return readdirSync(this.#root).filter((id) => !id.startsWith(".") && !existsSync(join(this.#root, id, keepMark)));
   }
 }
@@ -103,11 +108,16 @@ function chooseUser(executionId: string, workspace: string, choice: UserChoice |
   }
 }
 
-/** What of the grants is there; places are the execution's own folders. */
+/** What of the grants is there; places are the execution's own folders. A path that is to be made counts as the folder it is made in:
+ * whoever runs the next execution is to write it as well. */
 function grantedPaths({ granted, folder, plugins }: UserChoice): { read: string[]; write: string[] } {
-  const real = (entries: readonly string[]) =>
-    entries.map((entry) => resolveEntry(entry, { folder })).flatMap((path) => (path === null ? [] : (realPath(path) ?? [])));
-  return { read: [...real(granted.read), ...plugins], write: real(granted.write) };
+  const spelled = (entries: readonly string[]) => entries.flatMap((entry) => resolveEntry(entry, { folder }) ?? []);
+  const write = spelled(granted.write);
+  const trees = write.flatMap((path) => realPath(path) ?? []);
+  return {
+    read: [...spelled(granted.read).flatMap((path) => realPath(path) ?? []), ...plugins],
+    write: write.flatMap((path) => realPath(path) ?? findMissing(path, trees)?.folder ?? []),
+  };
 }
 
 function rememberedUser(executionId: string, workspace: string): TaskUser | null {

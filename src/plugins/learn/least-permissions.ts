@@ -20,11 +20,15 @@ export type Learned = { permissions: Permissions; notes: string[] };
 /** Names that the engine gives a value of its own. */
 const engineNames = /^(?:WORKSPACE|TMPDIR|HOME|PATH|LANG|PWD|(?:https?|all|no)_proxy|node_use_env_proxy)$/i;
 
+/** On the way to every work folder: nobody learns anything from a look into them. */
+const lookedIntoByAll = new Set(["/", "/tmp", "/var/tmp"]);
+
 /** Looks at the disk once more: what is not there any more cannot be granted. */
 export function leastPermissions(log: LearnLog, facts: LearnFacts): Learned {
   const files = noFiles();
   const network = new Set<string>();
   const listen = new Set<number>();
+  const bare = new Set<string>();
   const env = namesInExpressions(JSON.stringify(facts.definition));
   for (const { attempt, notices } of log.attempts) {
     const addFile = addFiles(files, attempt, facts);
@@ -35,6 +39,7 @@ export function leastPermissions(log: LearnLog, facts: LearnFacts): Learned {
     for (const note of seen.notes) files.notes.add(note);
     for (const name of wantedNames(attempt, facts.definition)) env.add(name);
     if (attempt.action.plugin === null && !isScript(attempt)) addAsked(files, network, attempt);
+    if (usesBareInFolder(attempt)) bare.add(attempt.task);
   }
   const filesystem = leastTrees(files, facts);
   const names = copiedNames([...env], facts.environment).filter((name) => !engineNames.test(name));
@@ -46,7 +51,10 @@ export function leastPermissions(log: LearnLog, facts: LearnFacts): Learned {
     ...keptBounds(facts.definition.permissions),
   };
   const notes = [...files.notes].toSorted();
-  if (files.listed.size > 0) notes.push(`only looked into, not granted: ${[...files.listed].toSorted().join(", ")}`);
+  const listed = [...files.listed].filter((path) => !lookedIntoByAll.has(path)).toSorted();
+  if (listed.length > 0) notes.push(`only looked into, not granted: ${listed.join(", ")}`);
+  if (bare.size > 0 && files.usesWorkspace !== null)
+    notes.push(`once $workspace is granted, bare paths start there: write ./ before those of ${[...bare].toSorted().join(", ")}`);
   if (log.isFull) notes.push("more was seen than is kept: this block may lack something");
   return { permissions, notes };
 }
@@ -76,6 +84,13 @@ function addAsked(files: SeenFiles, network: Set<string>, { permissions }: Watch
       else if (!entry.startsWith("$")) files.asked[access].add(entry);
     }
   }
+}
+
+/** Whether it names files by bare paths, which were taken to lie in the workflow's folder. */
+function usesBareInFolder({ action, inputs, permissions }: WatchedAttempt): boolean {
+  if (action.plugin !== null || [...permissions.filesystem.read, ...permissions.filesystem.write].some((entry) => entry.startsWith("$workspace")))
+    return false;
+  return JSON.stringify(action.asks(inputs, ".")) !== JSON.stringify(action.asks(inputs, "$workspace"));
 }
 
 function leastTrees(files: SeenFiles, facts: LearnFacts): NonNullable<Permissions["filesystem"]> | null {

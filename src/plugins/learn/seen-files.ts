@@ -83,6 +83,8 @@ export function addFiles(into: SeenFiles, attempt: WatchedAttempt, facts: FileFa
     if (target === null || !target.startsWith("/") || (kind !== "filesystem" && kind !== "run")) return;
     const isWrite = kind === "filesystem" && access === "write";
     const path = realOf(target);
+    // `mkdir -p` tries every folder on the way; of one that is there it changes nothing, wherever that is.
+    if (isWrite && call.startsWith("mkdir") && isOlder(path, facts.since)) return;
     if (placeInTask(into, { target, path, isWrite, attempt, places })) return;
     if (isWithin(places.data, path) && (isWrite || !isOnTheWay(path, places)))
       into.notes.add(`${attempt.task} touched the engine's own folder: ${path}`);
@@ -122,14 +124,15 @@ function isOnTheWay(path: string, { work, plugin }: Places): boolean {
   return [...work, ...plugin].some((place) => isWithin([path], place));
 }
 
+/** Whether what is there was there before the run. */
+function isOlder(path: string, since: number): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  // Not every file system keeps the time of birth.
+  return stat !== undefined && (stat.birthtimeMs || stat.ctimeMs) < since;
+}
+
 function addWrite(into: SeenFiles, { path, call, since }: { path: string; call: string; since: number }): void {
-  const isOld = (at: string) => {
-    const stat = lstatSync(at, { throwIfNoEntry: false });
-    // Not every file system keeps the time of birth.
-    return stat !== undefined && (stat.birthtimeMs || stat.ctimeMs) < since;
-  };
-  // `mkdir -p` tries every folder on the way.
-  if (isOld(path) && call.startsWith("mkdir")) return;
+  const isOld = (at: string): boolean => isOlder(at, since);
   if (isOld(path) && !changesFolder.test(call)) return void into.write.add(path);
   // What is made or removed changes the folder it is in; one that the run made itself is made in another.
   let folder = posix.dirname(path);

@@ -20,6 +20,7 @@ export function describeAction(manifest: PluginManifest, action: PluginAction): 
     idempotent: action.idempotent,
     runsIn: "process",
     available: true,
+    ...(manifest.runtime === "docker" ? { hasImage: true as const } : {}),
     asks: () => asksOf(manifest, action),
   };
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Clock, isCoded, limits, toErrorBody } from "../../base/index.ts";
 import {
   type ActionDescription,
+  type ActionProblem,
   type CallableAction,
   coreActions,
   type Diagnostic,
@@ -57,6 +58,18 @@ export class PluginRegistry {
     const found = findCoreAction(action) ?? this.#findAction(action);
     if (found === null || !("installed" in found)) return found;
     return describeAction(found.manifest, found.action);
+  }
+
+  /** Why a task with that action would not run; null when it can be called, and for what is no plugin's. Approvals are the store's matter. */
+  problemOf(action: string): ActionProblem | null {
+    if (action.startsWith("core/") || !action.includes(".") || this.#findAction(action) !== null) return null;
+    const entry = this.findPlugin(action.slice(0, action.indexOf(".")));
+    if (entry === null) return { kind: "not-installed", known: this.list().flatMap(actionsOf) };
+    if (entry.plugin !== null) return { kind: "no-such-action", known: actionsOf(entry) };
+    const { folder, diagnostics } = entry;
+    const first = diagnostics.find(({ severity }) => severity === "error");
+    const problem = first === undefined ? "its manifest has errors" : `${first.file}:${first.line}:${first.column}: ${first.message}`;
+    return { kind: "broken", folder, problem, diagnostics };
   }
 
   /** The plugin `namespace/name`, also a broken one; null when there is none. Built-ins are not among them. */
@@ -128,6 +141,11 @@ export class PluginRegistry {
       return { ...place, plugin: null, diagnostics: [problemAt(file, message)] };
     }
   }
+}
+
+/** Full names. */
+function actionsOf({ namespace, name, plugin }: PluginEntry): string[] {
+  return plugin?.manifest.actions.map((action) => `${namespace}/${name}.${action.name}`) ?? [];
 }
 
 function installedOf(manifest: PluginManifest, folder: string): InstalledPlugin {

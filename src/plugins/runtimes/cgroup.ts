@@ -45,9 +45,19 @@ export function probeCgroup(): CgroupProbe {
 export class Cgroups {
   #place: CgroupPlace | null | undefined;
 
+  /** Whether there is a place for groups. */
+  get isAvailable(): boolean {
+    return this.#findPlace() !== null;
+  }
+
   open(limits: CgroupLimits): Cgroup | null {
+    const place = this.#findPlace();
+    return place === null ? null : openCgroup(place, limits);
+  }
+
+  #findPlace(): CgroupPlace | null {
     if (this.#place === undefined) this.#place = probeCgroup().place;
-    return this.#place === null ? null : openCgroup(this.#place, limits);
+    return this.#place;
   }
 }
 

@@ -1,21 +1,23 @@
 // How much of the disk some folders hold, looked up without stopping the program for long and without following links.
 import { lstat, readdir } from "node:fs/promises";
-import { join } from "node:path";
 
 const sectorBytes = 512;
 /** Every entry costs something, else a million empty files were free. */
 const entryBytes = 4096;
 const batch = 64;
+const slash = Buffer.from("/");
 
 /** Bytes on disk below the folders, hard links once. Stops as soon as it is more than `max`. */
 export async function measureFolders(folders: readonly string[], max: number): Promise<number> {
   const seen = new Set<string>();
-  const pending = [...folders];
+  // Names are bytes: what is no UTF-8 would be missed as text.
+  const pending: Buffer[] = folders.map((folder) => Buffer.from(folder));
   let bytes = 0;
   for (let folder = pending.pop(); folder !== undefined && bytes <= max; folder = pending.pop()) {
-    const names = await readdir(folder).catch(() => []);
+    const start = Buffer.concat([folder, slash]);
+    const names = await readdir(folder, { encoding: "buffer" }).catch(() => []);
     for (let at = 0; at < names.length && bytes <= max; at += batch) {
-      const paths = names.slice(at, at + batch).map((name) => join(folder, name));
+      const paths = names.slice(at, at + batch).map((name) => Buffer.concat([start, name]));
       for (const found of await Promise.all(paths.map(look))) {
         if (found === null || (found.isShared && seen.has(found.id))) continue;
         if (found.isShared) seen.add(found.id);
@@ -27,9 +29,9 @@ export async function measureFolders(folders: readonly string[], max: number): P
   return bytes;
 }
 
-type Found = { path: string; bytes: number; isFolder: boolean; isShared: boolean; id: string };
+type Found = { path: Buffer; bytes: number; isFolder: boolean; isShared: boolean; id: string };
 
-async function look(path: string): Promise<Found | null> {
+async function look(path: Buffer): Promise<Found | null> {
   try {
     const stat = await lstat(path);
     const isFolder = stat.isDirectory();

@@ -49,6 +49,7 @@ function refuse(code: ErrorCode, message: string, details: Record<string, unknow
 function describeStep(step: Step | undefined): string {
   if (step === undefined) return "the plan";
   if (step.kind === "syscall") return step.call;
+  if (step.kind === "keep") return "the task's keeper";
   return step.kind === "expect" ? `the check of the ${step.what}` : step.kind;
 }
 

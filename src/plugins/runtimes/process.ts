@@ -5,7 +5,17 @@ import { closeSync, fchownSync, readSync, realpathSync } from "node:fs";
 import { constants } from "node:os";
 import { fail } from "../../base/index.ts";
 import type { CodedError } from "../../base/index.ts";
-import { NoticeReader, compilePlan, forgetProbe, openLauncher, openMemoryFile, openPipe, parseReport, probeSandbox } from "../sandbox/index.ts";
+import {
+  NoticeReader,
+  compilePlan,
+  emptyNetwork,
+  forgetProbe,
+  openLauncher,
+  openMemoryFile,
+  openPipe,
+  parseReport,
+  probeSandbox,
+} from "../sandbox/index.ts";
 import { reportBytes, resolveProgram, viewDisk } from "../sandbox/index.ts";
 import type { Confined, Confinement, LaunchReport, Notice, Plan, Step } from "../sandbox/index.ts";
 import { listDescendants } from "./descendants.ts";
@@ -91,7 +101,9 @@ export function spawnProcess(spec: ProcessSpec): ProcessHandle {
   const { argv, env, cwd } = spec;
   const program = resolveProgram(name, env.PATH);
   const confined = prepareConfinement(spec, program);
-  const plan = compilePlan({ argv, env, cwd, program, arch: launcher.arch, enginePid: process.pid, joins: spec.joinFiles ?? [], confined });
+  const { arch } = launcher;
+  const network = confined?.confinement.mode === "enforce" ? emptyNetwork(arch) : null;
+  const plan = compilePlan({ argv, env, cwd, program, arch, enginePid: process.pid, joins: spec.joinFiles ?? [], network, confined });
   const descriptors = openDescriptors(spec, plan);
   const child = startLauncher(launcher.path, descriptors, spec.stdin === "pipe");
   const stdout = readPipe(descriptors.stdout.read);
@@ -207,8 +219,8 @@ function openDescriptors(spec: ProcessSpec, plan: Plan): Descriptors {
     opened.push(descriptor);
     return descriptor;
   };
-  const pipe = () => {
-    const { read, write } = openPipe();
+  const pipe = (options?: { writeBlocks: boolean }) => {
+    const { read, write } = openPipe(options);
     return { read: keep(read), write: keep(write) };
   };
   try {
@@ -220,7 +232,7 @@ function openDescriptors(spec: ProcessSpec, plan: Plan): Descriptors {
     const owned = [stdin, streams.stdout.write, streams.stderr.write, streams.result.write];
     if (user !== null) for (const descriptor of owned) if (descriptor !== null) fchownSync(descriptor, user.uid, user.gid);
     const planFile = keep(openMemoryFile("task-plan", plan.bytes));
-    return { stdin, ...streams, plan: planFile, notices: confinement === null ? null : pipe() };
+    return { stdin, ...streams, plan: planFile, notices: confinement === null ? null : pipe({ writeBlocks: false }) };
   } catch (cause) {
     for (const descriptor of opened) closeSync(descriptor);
     throw cause;

@@ -32,6 +32,7 @@ const aims: Record<string, readonly string[]> = {
   chmod: ["mounts", "uid", "seccomp"],
   "setuid bit": ["seccomp"],
   signal: ["namespaces", "uid", "landlock"],
+  connections: ["network"],
   connect: ["loopback", "seccomp"],
   "unix socket": ["seccomp"],
   datagram: ["seccomp"],

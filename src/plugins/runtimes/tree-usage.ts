@@ -1,5 +1,5 @@
 // What a tree of processes uses at this moment, from /proc: how many there are, and the memory that is theirs.
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { listMacTree, macTools, measureMacMemory } from "./macos/index.ts";
 
 const isMac = process.platform === "darwin";
@@ -36,6 +36,13 @@ function scanChildren(parents: ReadonlySet<number>): number[] {
     // The name stands in parentheses and may hold anything; state and parent follow the last of them.
     return parents.has(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
   });
+}
+
+/** Threads of these processes, which the kernel counts like processes, but not for root. A process has at least one. */
+export function countThreads(pids: readonly number[]): number {
+  if (isMac) return pids.length;
+  // A folder has two links of its own, and this one has one more for each thread.
+  return pids.reduce((sum, pid) => sum + Math.max(1, (statSync(`/proc/${pid}/task`, { throwIfNoEntry: false })?.nlink ?? 0) - 2), 0);
 }
 
 /** Bytes of memory that nothing but these processes keeps: not the files they have mapped, which the kernel can drop.

@@ -1,7 +1,8 @@
 // Watches running trees for what no kernel limit counts here: memory, processes and disk of a whole tree. It only tells.
 import type { Clock } from "../../base/index.ts";
 import { measureFolders } from "./folder-size.ts";
-import { listDescendants, measureMemory } from "./tree-usage.ts";
+import { measureUnlinked } from "./open-files.ts";
+import { countThreads, listDescendants, measureMemory } from "./tree-usage.ts";
 
 export type Over = "memory" | "processes" | "disk";
 
@@ -10,7 +11,7 @@ export type WatchAsk = {
   pid: number | null;
   /** Of the whole tree; null: no limit. */
   memoryBytes: number | null;
-  /** Of the whole tree, our own keepers below `pid` included; null: no limit. */
+  /** Of the whole tree, threads counted as the kernel does, our own keepers below `pid` included; null: no limit. */
   processes: number | null;
   disk: { folders: readonly string[]; bytes: number } | null;
   /** Called once, for the first limit that is passed; the caller ends the tree. Nothing is watched after it. */
@@ -59,20 +60,22 @@ export function createWatchdog({ clock }: { clock: Clock }): Watchdog {
     const { ask } = entry;
     const now = clock.now();
     const pids = ask.pid === null ? [] : listDescendants(ask.pid, ask.processes === null ? processesMax : ask.processes + 1);
-    if (ask.processes !== null && pids.length > ask.processes) return tell(entry, "processes", pids.length);
+    const threads = ask.processes === null ? 0 : countThreads(pids);
+    if (ask.processes !== null && threads > ask.processes) return tell(entry, "processes", threads);
     const memory = ask.memoryBytes === null ? 0 : measureMemory(pids, ask.memoryBytes);
     if (ask.memoryBytes !== null && memory > ask.memoryBytes) return tell(entry, "memory", memory);
     const headrooms = [
       ask.memoryBytes === null ? lookMsMax : (ask.memoryBytes - memory) / bytesPerMs,
-      ask.processes === null ? lookMsMax : (ask.processes - pids.length) / processesPerMs,
+      ask.processes === null ? lookMsMax : (ask.processes - threads) / processesPerMs,
     ];
     entry.nextAt = now + Math.min(lookMsMax, Math.max(lookMsMin, Math.min(...headrooms)));
-    if (ask.disk !== null && !entry.isMeasuringDisk && now >= entry.diskAt) void measureDisk(entry, ask.disk);
+    if (ask.disk !== null && !entry.isMeasuringDisk && now >= entry.diskAt) void measureDisk(entry, ask.disk, pids);
   };
-  const measureDisk = async (entry: Entry, disk: NonNullable<WatchAsk["disk"]>): Promise<void> => {
+  const measureDisk = async (entry: Entry, disk: NonNullable<WatchAsk["disk"]>, pids: readonly number[]): Promise<void> => {
     const startedAt = clock.now();
     entry.isMeasuringDisk = true;
-    const bytes = await measureFolders(disk.folders, disk.bytes);
+    const named = await measureFolders(disk.folders, disk.bytes);
+    const bytes = named > disk.bytes ? named : named + (await measureUnlinked(pids, disk.folders, disk.bytes - named));
     entry.isMeasuringDisk = false;
     // Large trees are looked at less often: never more than a fifth of the time.
     entry.diskAt = clock.now() + Math.max(diskMs, 4 * (clock.now() - startedAt));

@@ -1,7 +1,7 @@
 // What the plan compiler has to know of the disk, looked up before it: which paths exist, which are folders, and which
 // ancestors the task's user could not pass. The compiler itself touches nothing.
 
-import { realpathSync, statSync } from "node:fs";
+import { lstatSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Stats } from "node:fs";
 import type { Confinement } from "./confinement.ts";
@@ -30,16 +30,16 @@ export type DiskView = {
 };
 
 type SystemView = Pick<DiskView, "programs" | "settings" | "devices" | "names">;
-/** So long the system's paths are taken as they were: they change when software is installed. */
-const systemViewMs = 5000;
-let system: { view: SystemView; until: number } | null = null;
+/** What changes when one of the system's paths comes or goes, or when a user does. */
+const systemMarks = [...new Set([...programPaths, ...settingPaths].map((path) => dirname(path))), "/etc/passwd", "/etc/group"];
+let system: { view: SystemView; marks: string } | null = null;
 
 /** The next view looks at everything anew. */
 export function forgetSystemView(): void {
   system = null;
 }
 
-/** Looks up the granted paths each time, and the system's every few seconds; those that do not exist are left out.
+/** Looks up the granted paths each time, and the system's when their folders have changed; those that do not exist are left out.
  * `needed` are files that the start of the task reads, beside what is granted. */
 export function viewDisk(confinement: Confinement, needed: readonly string[]): DiskView {
   const { names, ...seen } = currentSystem();
@@ -54,22 +54,28 @@ export function viewDisk(confinement: Confinement, needed: readonly string[]): D
   return { ...seen, read, write, closed, masks, passed: passed.filter(isThere), names: user === null ? [] : names };
 }
 
-/** Folders in a granted one, above another granted path, that the user could not pass. */
+/** Folders in a granted one, above another granted path, that the user could not pass. Where the task may write it can open its own ones itself. */
 function closedInside(all: Pick<DiskView, "read" | "write">, outer: readonly ViewedPath[], user: User): string[] {
   return [...all.read, ...all.write].flatMap(({ path }) => {
     const above = outer.find((one) => one.path !== path && isBelow(path, one.path))?.path;
-    return above === undefined ? [] : (closedAncestor(path, { user, above }) ?? []);
+    const closed = above === undefined ? null : closedAncestor(path, { user, above });
+    return closed === null || isBelowAny(closed, all.write) ? [] : [closed];
   });
 }
 
 function currentSystem(): SystemView {
-  const now = performance.now();
-  if (system === null || now >= system.until) {
+  const marks = systemMarks.map(readMark).join();
+  if (system?.marks !== marks) {
     const settings = viewSystem(settingPaths);
     const names = (["passwd", "group"] as const).flatMap((kind) => realPath(`/etc/${kind}`).map((path) => readNames(kind, path)));
-    system = { view: { programs: viewSystem(programPaths), settings, devices: viewSystem(devicePaths), names }, until: now + systemViewMs };
+    system = { view: { programs: viewSystem(programPaths), settings, devices: viewSystem(devicePaths), names }, marks };
   }
   return system.view;
+}
+
+function readMark(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? "" : `${stats.ino}.${stats.mtimeMs}`;
 }
 
 function isBelowAny(path: string, folders: readonly ViewedPath[]): boolean {
@@ -98,12 +104,12 @@ function realPath(path: string): string[] {
 
 type User = { uid: number; gid: number };
 
-/** The topmost folder above a path, and below another one, that the user may not pass. */
+/** The topmost folder above a path, and below another one, that the user may not pass: not one that it has closed itself. */
 function closedAncestor(path: string, { user, above }: { user: User; above: string }): string | null {
   let closed: string | null = null;
   for (let folder = dirname(path); folder !== above && folder !== "/"; folder = dirname(folder)) {
     const stats = stat(folder);
-    if (stats !== null && !canPass(stats, user)) closed = folder;
+    if (stats !== null && stats.uid !== user.uid && !canPass(stats, user)) closed = folder;
   }
   return closed;
 }
@@ -112,14 +118,16 @@ function isThere(path: string): boolean {
   return stat(path)?.isDirectory() === true;
 }
 
+/** Of what belongs to somebody else. */
 function canPass(stats: Stats, user: User): boolean {
-  const bit = stats.uid === user.uid ? 0o100 : stats.gid === user.gid ? 0o010 : 0o001;
+  const bit = stats.gid === user.gid ? 0o010 : 0o001;
   return (stats.mode & bit) !== 0;
 }
 
+/** Of the path itself: one that is a link is a link for the launcher too, which follows none. */
 function stat(path: string): Stats | null {
   try {
-    return statSync(path, { throwIfNoEntry: false }) ?? null;
+    return lstatSync(path, { throwIfNoEntry: false }) ?? null;
   } catch {
     return null; // below a folder that the engine may not enter
   }

@@ -7,6 +7,7 @@ export { distrustLayer, forgetProbe, keepProbes, probeSandbox } from "./probe.ts
 export type { Probe } from "./probe.ts";
 export { openLauncher } from "./launcher.ts";
 export type { Launcher } from "./launcher.ts";
+export { emptyNetwork } from "./empty-network.ts";
 export { openMemoryFile, openPipe } from "./libc.ts";
 export { parseReport, reportBytes } from "./plan-format.ts";
 export type { LaunchReport, Step } from "./plan-format.ts";

@@ -37,6 +37,8 @@ export type KeeperTable = {
   canLookUp: boolean;
   /** Whether there is a filter to answer. */
   answers: boolean;
+  /** Whether the task's user is another than the keeper's: then the keeper cannot do without its capability. */
+  hasOtherUser: boolean;
 };
 
 const none = 255;
@@ -46,7 +48,7 @@ const ruleBytes = 16;
 /** Their descriptors have to stay below the listener's; files of the trees that come after are not changed. */
 const rootsMax = 32;
 const capabilityVersion = 0x20080522;
-/** To read a task's memory when its user is another: the keeper keeps this capability alone. */
+/** To read a task's memory when its user is another: the keeper keeps this capability at most. */
 const CAP_SYS_PTRACE = 1 << 19;
 const SIGCHLD = 17;
 const CLONE_FILES = 0x400;
@@ -85,7 +87,7 @@ function encodeTable(table: KeeperTable, arch: LinuxArch): Uint8Array {
   const { rules, connect, listen } = table;
   const bytes = new Uint8Array(headWords * 4 + rules.length * ruleBytes + (connect.length + listen.length) * 4);
   const view = new DataView(bytes.buffer);
-  const flags = (table.patient ? 1 : 0) | (table.sharesPids ? 2 : 0) | (table.canLookUp ? 4 : 0);
+  const flags = (table.patient ? 1 : 0) | (table.sharesPids ? 2 : 0) | (table.canLookUp ? 4 : 0) | (table.hasOtherUser ? 8 : 0);
   const listener = table.answers ? descriptors.listener : -1;
   const capabilities = [CAP_SYS_PTRACE, CAP_SYS_PTRACE, 0, 0, 0, 0];
   const counts = [rules.length, connect.length, listen.length, flags];

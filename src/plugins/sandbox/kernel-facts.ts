@@ -11,6 +11,8 @@ export type KernelFacts = {
   mounts: boolean;
   /** A /proc of the task's own pid namespace. */
   ownProc: boolean;
+  /** A task can have a network namespace of its own, in which there is nothing; the keeper makes its sockets elsewhere. */
+  ownNetwork: boolean;
   /** The engine may give tasks another user. */
   switchUser: boolean;
   /** A task with a user of its own can have a user namespace, in which its processes are counted apart. */
@@ -24,5 +26,10 @@ export type KernelFacts = {
 export const landlockStrict = 6;
 /** The version from which on TCP ports can be confined. */
 export const landlockNetwork = 4;
+/** Whether a task can have network: ports can be confined, and the keeper binds sockets to loopback. Level `reduced` has none. */
+export function holdsNetwork({ landlock, notify }: Pick<KernelFacts, "landlock" | "notify">): boolean {
+  return landlock >= landlockStrict && notify;
+}
+
 /** The version from which on emptying a file is a right of its own. */
 export const landlockTruncate = 3;

@@ -4,7 +4,7 @@
 import { fail } from "../../base/index.ts";
 import type { Confinement } from "./confinement.ts";
 import type { DiskView } from "./disk-view.ts";
-import { landlockNetwork, landlockStrict } from "./kernel-facts.ts";
+import { holdsNetwork, landlockNetwork, landlockStrict } from "./kernel-facts.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
 import type { ViewedPath } from "./paths.ts";
 import { addBytes, addText } from "./plan-format.ts";
@@ -51,15 +51,11 @@ function handled(abi: number): number {
 }
 
 /** Makes the ruleset; the keeper does, who may open what the task's user may not.
- * @throws SANDBOX_UNAVAILABLE when ports are granted that this kernel cannot confine. */
+ * @throws SANDBOX_UNAVAILABLE when ports are granted where level `reduced` is all that holds: it has no network. */
 export function buildRuleset(draft: PlanDraft, parts: { confinement: Confinement; view: DiskView; facts: KernelFacts }): void {
   const { confinement, view, facts } = parts;
   const abi = facts.landlock;
-  if (abi < landlockNetwork && confinement.connect.length + confinement.listen.length > 0) {
-    throw fail("SANDBOX_UNAVAILABLE", `Cannot start a task with network: this kernel's Landlock (version ${abi}) cannot confine ports`, {
-      hint: "Use Linux 6.12 or newer, or take the task's network permission away.",
-    });
-  }
+  if (!holdsNetwork(facts) && confinement.connect.length + confinement.listen.length > 0) throw noNetwork(facts);
   const attributes = new Uint8Array(new BigUint64Array([BigInt(handled(abi)), 3n, BigInt(scopes)]).buffer);
   const size = abi < landlockNetwork ? 8 : abi < landlockStrict ? 16 : 24;
   draft.steps.push({ kind: "syscall", call: "landlock_create_ruleset", args: [addBytes(draft, attributes), size, 0], result: slots.ruleset });
@@ -76,6 +72,17 @@ export function buildRuleset(draft: PlanDraft, parts: { confinement: Confinement
   for (const port of confinement.listen) allowPort(draft, port, net.BIND_TCP);
 }
 
+function noNetwork({ landlock, notify }: KernelFacts) {
+  const lacks = [
+    ...(landlock < landlockStrict ? [`Landlock is version ${landlock} of the ${landlockStrict} that it takes`] : []),
+    ...(notify ? [] : ["system-call filters cannot ask"]),
+  ];
+  return fail("SANDBOX_UNAVAILABLE", `Cannot start a task with network: the sandbox's level is "reduced" here, ${lacks.join(" and ")}`, {
+    details: { level: "reduced", landlock, notify },
+    hint: "Use Linux 6.12 or newer, take the task's network permissions away (network, listen), or use `runtime: docker`.",
+  });
+}
+
 /** Confines the calling process for good. Where /proc is everybody's, first come the files about the task itself. */
 export function restrictSelf(draft: PlanDraft, facts: KernelFacts): void {
   if (!facts.ownProc) {
@@ -88,16 +95,17 @@ export function restrictSelf(draft: PlanDraft, facts: KernelFacts): void {
 }
 
 /** Opens a path without reading it. A granted one is followed through no link: it was resolved when it was granted, and
- * what a task has put there since leads nowhere. */
-export function openPath(draft: PlanDraft, path: string, { follow, result }: { follow: boolean; result: number }): void {
+ * what a task has put there since leads nowhere. `folder`: the slot of the folder that a relative one starts at. */
+export function openPath(draft: PlanDraft, path: string, { follow, result, folder }: { follow: boolean; result: number; folder?: number }): void {
   const flags = open.O_PATH | open.O_CLOEXEC;
   const text = addText(draft, path);
   if (follow) {
     draft.steps.push({ kind: "syscall", call: "openat", args: [open.AT_FDCWD, text, flags, 0], result, for: path });
     return;
   }
+  const from = folder === undefined ? open.AT_FDCWD : { slot: folder };
   const how = addBytes(draft, new Uint8Array(new BigUint64Array([BigInt(flags), 0n, BigInt(open.RESOLVE_NO_SYMLINKS)]).buffer));
-  draft.steps.push({ kind: "syscall", call: "openat2", args: [open.AT_FDCWD, text, how, 24], result, for: path });
+  draft.steps.push({ kind: "syscall", call: "openat2", args: [from, text, how, 24], result, for: path });
 }
 
 function allowPath(draft: PlanDraft, { path, isFolder }: ViewedPath, { access, follow }: { access: number; follow: boolean }): void {

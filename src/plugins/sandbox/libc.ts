@@ -69,12 +69,13 @@ export function rawSyscall(number: number, [a, b, c]: readonly [number, number, 
   return Number(libc().syscall(number, a, b, c));
 }
 
-/** A pipe, both ends close-on-exec; the read end does not block, so that the event loop can wait for it. */
-export function openPipe(): { read: number; write: number } {
+/** A pipe, both ends close-on-exec; the read end does not block, so that the event loop can wait for it. The write end does
+ * unless `writeBlocks` is false: programs do not expect that of their output. */
+export function openPipe({ writeBlocks = true }: { writeBlocks?: boolean } = {}): { read: number; write: number } {
   const ends = new Int32Array(2);
   check("pipe2", libc().pipe2(ptr(ends), O_CLOEXEC));
   const [readEnd = -1, writeEnd = -1] = ends;
-  check("fcntl", libc().fcntl(readEnd, F_SETFL, O_NONBLOCK));
+  for (const end of writeBlocks ? [readEnd] : [readEnd, writeEnd]) check("fcntl", libc().fcntl(end, F_SETFL, O_NONBLOCK));
   return { read: readEnd, write: raise(writeEnd) };
 }
 

@@ -9,8 +9,9 @@ const resource = { CPU: 0, FSIZE: 1, DATA: 2, CORE: 4, NPROC: 6, NOFILE: 7, AS: 
 /** Address space beyond the memory that may be written: programs, libraries, and what runtimes reserve and never touch. */
 const reservedBytes = 1024 * 1024 * 1024;
 
-/** All limits but that of open files. */
-export function limitProcess(draft: PlanDraft, limits: Confinement["limits"]): void {
+/** All limits but that of open files. That of processes counts all of a user's, threads too: without `countsApart` those of the
+ * engine and of other tasks would be among them, and only the watchdog holds the limit. */
+export function limitProcess(draft: PlanDraft, limits: Confinement["limits"], countsApart: boolean): void {
   setLimit(draft, resource.CORE, { soft: 0, hard: 0 });
   const { memoryBytes, cpuSeconds, processes, fileBytes } = limits;
   if (memoryBytes !== null) {
@@ -19,7 +20,7 @@ export function limitProcess(draft: PlanDraft, limits: Confinement["limits"]): v
   }
   // The first is SIGXCPU, which tells what happened; a second later comes SIGKILL.
   if (cpuSeconds !== null) setLimit(draft, resource.CPU, { soft: Math.ceil(cpuSeconds), hard: Math.ceil(cpuSeconds) + 1 });
-  if (processes !== null) setLimit(draft, resource.NPROC, { soft: processes, hard: processes });
+  if (processes !== null && countsApart) setLimit(draft, resource.NPROC, { soft: processes, hard: processes });
   if (fileBytes !== null) setLimit(draft, resource.FSIZE, { soft: fileBytes, hard: fileBytes });
 }
 

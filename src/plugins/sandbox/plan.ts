@@ -34,6 +34,8 @@ export type LaunchSpec = {
   enginePid: number;
   /** Files of control groups, by which the supervisor joins them before it starts another process. */
   joins?: readonly string[];
+  /** The engine's descriptor of an empty network namespace, for tasks that can enter it; null: each makes one. */
+  network?: number | null;
   /** null: only the process tree is kept (sandbox off). */
   confined?: Confined | null;
 };
@@ -49,7 +51,7 @@ const openat = { AT_FDCWD: -100, O_WRONLY: 1, O_CLOEXEC: 0o2000000 } as const;
 const descriptorMax = 0xffffffff;
 const SIG_SETMASK = 2;
 const POLLIN = 1;
-const clone = { NEWNS: 0x00020000, NEWUTS: 0x04000000, NEWIPC: 0x08000000, NEWUSER: 0x10000000, NEWPID: 0x20000000 } as const;
+const clone = { NEWNET: 0x40000000, NEWNS: 0x00020000, NEWUTS: 0x04000000, NEWIPC: 0x08000000, NEWUSER: 0x10000000, NEWPID: 0x20000000 } as const;
 const seccomp = { SET_MODE_FILTER: 1, NEW_LISTENER: 8 } as const;
 const standardStreams = 0b1111;
 
@@ -92,13 +94,15 @@ function planConfinedTask(draft: PlanDraft, spec: LaunchSpec, confined: Confined
   const { connect, listen } = confinement;
   const canLookUp = kept.ownProc || sharesPids;
   const roots = isEnforced && answers && !isChangeMediated(confinement, kept) ? confined.view.write : [];
-  keepTask(draft, { rules, roots, connect, listen, patient: !isEnforced, sharesPids, canLookUp, answers }, spec.arch);
+  const hasOtherUser = isEnforced && confinement.user !== null;
+  keepTask(draft, { rules, roots, connect, listen, patient: !isEnforced, sharesPids, canLookUp, answers, hasOtherUser }, spec.arch);
 
   dieWithParent(draft, "keeper", slots.keeper);
   draft.steps.push({ kind: "syscall", call: "setsid", args: [] });
   unblockSignals(draft);
+  if (isEnforced && kept.ownNetwork) leaveNetwork(draft, spec, kept);
   if (isEnforced) giveUpRights(draft, confinement, kept);
-  limitProcess(draft, confinement.limits);
+  limitProcess(draft, confinement.limits, confinement.user !== null || kept.namespaces === "user");
   refuseNewPrivileges(draft);
   if (isEnforced) restrictSelf(draft, kept);
   draft.steps.push({ kind: "syscall", call: "chdir", args: [addText(draft, spec.cwd)] });
@@ -110,7 +114,7 @@ function planConfinedTask(draft: PlanDraft, spec: LaunchSpec, confined: Confined
 /** Without what has nothing to rest on: mounts outside of namespaces of the task's own would be the whole machine's. */
 function restOn(facts: KernelFacts): KernelFacts {
   const mounts = facts.mounts && facts.namespaces !== null;
-  return { ...facts, mounts, ownProc: facts.ownProc && mounts };
+  return { ...facts, mounts, ownProc: facts.ownProc && mounts, ownNetwork: facts.ownNetwork && facts.namespaces !== null };
 }
 
 type PlannedCalls = { filter: Uint8Array; rules: KeeperRule[] };
@@ -211,6 +215,21 @@ function becomeKeeper(draft: PlanDraft, { view, confinement }: Confined, { facts
   );
 }
 
+/** Everybody's connections are to be seen in /proc/net. The sockets that the task is given are the keeper's, who stays where the others are. */
+function leaveNetwork(draft: PlanDraft, { network = null, enginePid }: LaunchSpec, { namespaces }: KernelFacts): void {
+  // In a user namespace nobody may enter what belongs to another one.
+  if (network === null || namespaces !== "plain") {
+    draft.steps.push({ kind: "syscall", call: "unshare", args: [clone.NEWNET], for: "network" });
+    return;
+  }
+  const file = addText(draft, `${enginePid}/fd/${network}`);
+  draft.steps.push(
+    { kind: "syscall", call: "openat", args: [{ slot: slots.proc }, file, openat.O_CLOEXEC], result: slots.scratch, for: "network" },
+    { kind: "syscall", call: "setns", args: [{ slot: slots.scratch }, clone.NEWNET], for: "network" },
+    { kind: "syscall", call: "close", args: [{ slot: slots.scratch }] },
+  );
+}
+
 function giveUpRights(draft: PlanDraft, { user }: Confinement, facts: KernelFacts): void {
   const countApart = user !== null && facts.countApart;
   if (user !== null) becomeUser(draft, user, countApart);
@@ -219,7 +238,8 @@ function giveUpRights(draft: PlanDraft, { user }: Confinement, facts: KernelFact
   if (user !== null) dieWithParent(draft, "keeper", slots.keeper);
 }
 
-/** Installs the filter and hands its listener to the keeper, who shares this table of descriptors until it is told. */
+/** Installs the filter and hands its listener to the keeper, who shares this table of descriptors until it is told.
+ * The program never has the listener: execve gives it a table of its own, and closes there what is marked so. */
 function installFilter(draft: PlanDraft, filter: Uint8Array, answers: boolean): void {
   const program = new Uint8Array(16);
   const view = new DataView(program.buffer);

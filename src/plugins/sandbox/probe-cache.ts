@@ -6,6 +6,7 @@ import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { isObject, sha256Hex, version } from "../../base/index.ts";
+import type { Millis } from "../../base/index.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
 import { launcherDigest } from "./launcher.ts";
 
@@ -20,7 +21,7 @@ export type Kept = { trial: Trial; broken: Missing[] };
 const ageMaxMs = 24 * 60 * 60 * 1000;
 const bytesMax = 16 * 1024;
 const namePattern = /^sandbox-[0-9a-f]{32}\.json$/;
-const layerNames = new Set(["limits", "privileges", "landlock", "seccomp", "loopback", "namespaces", "mounts", "uid"]);
+const layerNames = new Set(["limits", "privileges", "landlock", "seccomp", "loopback", "namespaces", "network", "mounts", "uid"]);
 const listMax = 32;
 const textMax = 1000;
 const statusFields = /^(?:CapEff|CapBnd|CapPrm|NoNewPrivs|Seccomp|Seccomp_filters):.*$/gm;
@@ -30,32 +31,33 @@ const identityFiles = [
   "/proc/sys/user/max_user_namespaces",
   "/proc/sys/user/max_pid_namespaces",
   "/proc/sys/user/max_mnt_namespaces",
+  "/proc/sys/user/max_net_namespaces",
   "/proc/sys/kernel/unprivileged_userns_clone",
   "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
 ] as const;
 
 /** What was found in this state of machine and program, null when that is not known. */
-export function recallProbe(folder: string): Kept | null {
+export function recallProbe(folder: string, now: Millis): Kept | null {
   const key = machineKey();
   const text = readOwnFile(fileFor(folder, key));
   if (text === null) return null;
   try {
-    return parseKept(JSON.parse(text), key);
+    return parseKept(JSON.parse(text), { key, now });
   } catch {
     return null; // not JSON
   }
 }
 
 /** Keeps it, where the folder can be written. */
-export function rememberProbe(folder: string, { trial, broken }: Kept): void {
+export function rememberProbe(folder: string, { trial, broken }: Kept, now: Millis): void {
   const key = machineKey();
   const file = fileFor(folder, key);
   const draft = `${file}.${process.pid}`;
   try {
     if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
-    writeFileSync(draft, JSON.stringify({ key, at: Date.now(), trial, broken }), { mode: 0o600, flag: "wx" });
+    writeFileSync(draft, JSON.stringify({ key, at: now, trial, broken }), { mode: 0o600, flag: "wx" });
     renameSync(draft, file);
-    removeOld(folder);
+    removeOld(folder, now);
   } catch {
     rmSync(draft, { force: true }); // the next process probes again
   }
@@ -121,18 +123,18 @@ function readOwnFile(path: string): string | null {
 }
 
 /** Files of states that are past. */
-function removeOld(folder: string): void {
+function removeOld(folder: string, now: Millis): void {
   for (const name of readdirSync(folder).filter((entry) => namePattern.test(entry))) {
     const path = join(folder, name);
     const changed = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (Date.now() - changed > ageMaxMs) rmSync(path, { force: true });
+    if (now - changed > ageMaxMs) rmSync(path, { force: true });
   }
 }
 
-function parseKept(value: unknown, key: string): Kept | null {
+function parseKept(value: unknown, { key, now }: { key: string; now: Millis }): Kept | null {
   if (!isObject(value) || value["key"] !== key) return null;
   const { at, trial, broken } = value;
-  const age = typeof at === "number" ? Date.now() - at : -1;
+  const age = typeof at === "number" ? now - at : -1;
   if (!(age >= 0 && age <= ageMaxMs) || !isObject(trial) || !isMissingList(broken)) return null;
   const { facts, user, hasFilter, missing } = trial;
   if (!isFacts(facts) || typeof hasFilter !== "boolean" || !isMissingList(missing)) return null;
@@ -143,7 +145,7 @@ function parseKept(value: unknown, key: string): Kept | null {
 
 function isFacts(value: unknown): value is KernelFacts {
   if (!isObject(value)) return false;
-  const flags = ["notify", "mounts", "ownProc", "switchUser", "countApart"];
+  const flags = ["notify", "mounts", "ownProc", "ownNetwork", "switchUser", "countApart"];
   const { landlock, namespaces, mounts, ownProc, uid, gid } = value;
   // Each rests on the one before.
   if ((mounts === true && namespaces === null) || (ownProc === true && mounts !== true)) return false;

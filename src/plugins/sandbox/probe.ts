@@ -2,6 +2,8 @@
 // up to the program, and gives up what fails, part by part. Once per process.
 
 import { closeSync, readSync } from "node:fs";
+import { constants } from "node:os";
+import type { Clock } from "../../base/index.ts";
 import type { Confinement, SandboxState } from "./confinement.ts";
 import { forgetSystemView, viewDisk } from "./disk-view.ts";
 import { landlockStrict } from "./kernel-facts.ts";
@@ -19,11 +21,13 @@ export type Probe = { state: SandboxState; facts: KernelFacts };
 
 /** Users that nobody else has; a container may not have the first ones. */
 const trialUsers = [1_900_000_000, 200_000, 60_000] as const;
+/** Without any of them there is no mounts layer. */
+const mountCalls = new Set(["mount", "mount_setattr", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount"]);
 const landlockVersionFlag = 1;
 /** More parts than can fail one after the other. */
 const trialsMax = 12;
 
-let cacheFolder: string | null = null;
+let cache: { folder: string; clock: Clock } | null = null;
 /** What tries came to, without what self-tests found out. */
 let tried: Trial | null = null;
 let probed: Probe | null = null;
@@ -31,8 +35,8 @@ let probed: Probe | null = null;
 const broken = new Map<string, { why: string; lasts: boolean }>();
 
 /** Where what was found is kept for later processes: a folder of ours alone, made when it is missing. */
-export function keepProbes(folder: string): void {
-  cacheFolder = folder;
+export function keepProbes(folder: string, clock: Clock): void {
+  cache = { folder, clock };
 }
 
 /** What holds here; the facts are for `compilePlan`. Tried once by each process, unless an earlier one has kept it.
@@ -61,20 +65,20 @@ export function forgetProbe({ trusts }: { trusts: boolean }): void {
   probed = null;
   if (trusts) broken.clear();
   forgetSystemView();
-  if (cacheFolder !== null) forgetKept(cacheFolder);
+  if (cache !== null) forgetKept(cache.folder);
 }
 
 function recall(): Trial | null {
-  const kept = cacheFolder === null ? null : recallProbe(cacheFolder);
+  const kept = cache === null ? null : recallProbe(cache.folder, cache.clock.now());
   if (kept === null || kept.trial.facts.landlock > landlockVersion()) return null;
   for (const { layer, why } of kept.broken) if (!broken.has(layer)) broken.set(layer, { why, lasts: true });
   return kept.trial;
 }
 
 function remember(trial: Trial): void {
-  if (cacheFolder === null) return;
+  if (cache === null) return;
   const lasting = [...broken].filter(([, { lasts }]) => lasts).map(([layer, { why }]) => ({ layer, why }));
-  rememberProbe(cacheFolder, { trial, broken: lasting });
+  rememberProbe(cache.folder, { trial, broken: lasting }, cache.clock.now());
 }
 
 function probe(): Trial {
@@ -105,6 +109,7 @@ function startTrial(): Trial {
     namespaces: isRoot ? "plain" : "user",
     mounts: true,
     ownProc: true,
+    ownNetwork: true,
     switchUser: isRoot,
     countApart: isRoot,
     uid,
@@ -129,10 +134,12 @@ function tryStart({ facts, user }: Trial): Failure | null {
     run: true,
     limits: { memoryBytes: null, cpuSeconds: null, processes: null, openFiles: null, fileBytes: null },
   };
-  const confined = { confinement, facts, view: viewDisk(confinement, []) };
+  // A cover is made by calls that some container engines deny while they allow mount itself.
+  const masks = facts.mounts && facts.namespaces !== null ? [{ folder: "/tmp", pins: [], read: [], write: [] }] : [];
+  const confined = { confinement, facts, view: { ...viewDisk(confinement, []), masks } };
   const plan = compilePlan({ arch, program: null, argv: [], env: {}, cwd: "/", enginePid: process.pid, confined });
   const planFile = openMemoryFile("task-plan", plan.bytes);
-  const notices = openPipe();
+  const notices = openPipe({ writeBlocks: false });
   try {
     Bun.spawnSync([path], { argv0: "task-keeper", env: {}, stdio: ["ignore", "ignore", "ignore", "ignore", planFile, notices.write] });
     const head = new Uint8Array(reportBytes);
@@ -150,22 +157,28 @@ function giveUp(trial: Trial, { step, errno }: Failure): void {
   const { facts } = trial;
   const call = step?.kind === "syscall" ? step.call : (step?.kind ?? "start");
   const purpose = step?.kind === "syscall" ? step.for : undefined;
-  const why = `${call} failed with errno ${errno}`;
+  const why = `${call} failed with ${errnoName(errno)}`;
   if (call === "fork" || purpose === "namespaces") {
     facts.namespaces = facts.namespaces === "plain" ? "user" : null;
-    if (facts.namespaces === "user") dropUsers(trial, "a user namespace of root's has no other user");
+    if (facts.namespaces === "user") dropUsers(trial, `only namespaces made by root hold other users (${why})`);
     else distrust(trial, { layer: "namespaces", why });
-  } else if (purpose === "countApart" || call === "unshare") facts.countApart = false;
+  } else if (call === "keep" && facts.switchUser) dropUsers(trial, "the keeper needs CAP_SYS_PTRACE to look into another user's task");
+  else if (purpose === "network") distrust(trial, { layer: "network", why });
+  else if (purpose === "countApart" || call === "unshare") facts.countApart = false;
   else if (call === "setresuid" || call === "setresgid" || call === "setgroups") {
     const next = trialUsers[trialUsers.findIndex((user) => user === trial.user) + 1];
     if (next === undefined) dropUsers(trial, why);
     else trial.user = next;
   } else if (purpose === "names") distrust(trial, { layer: "mounts", why });
   else if (call === "mount" && facts.ownProc) facts.ownProc = false;
-  else if (["mount", "mount_setattr", "open_tree", "move_mount"].includes(call)) distrust(trial, { layer: "mounts", why });
+  else if (mountCalls.has(call)) distrust(trial, { layer: "mounts", why });
   else if (call === "seccomp" && facts.notify) distrust(trial, { layer: "loopback", why });
   else if (call.startsWith("landlock")) distrust(trial, { layer: "landlock", why });
-  else distrust(trial, { layer: "seccomp", why });
+  else distrust(trial, { layer: call === "seccomp" ? "seccomp" : "launcher", why });
+}
+
+function errnoName(errno: number): string {
+  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
 
 function dropUsers(trial: Trial, why: string): void {
@@ -189,9 +202,10 @@ function distrust(trial: Trial, { layer, why }: Missing): void {
     if (layer === "namespaces") distrust(trial, { layer: "mounts", why });
   }
   if (layer === "uid") dropUsers(trial, why);
+  if (layer === "namespaces" || layer === "network") facts.ownNetwork = false;
   if (layer === "loopback") facts.notify = false;
   if (layer === "landlock") facts.landlock = 0;
-  if (layer === "seccomp") trial.hasFilter = false;
+  if (layer === "seccomp" || layer === "launcher") trial.hasFilter = false;
 }
 
 function describeState({ facts, hasFilter, missing }: Trial): SandboxState {
@@ -207,6 +221,7 @@ function describeState({ facts, hasFilter, missing }: Trial): SandboxState {
     seccomp: hasFilter,
     loopback: facts.notify && hasFilter,
     namespaces: facts.namespaces !== null,
+    network: facts.ownNetwork,
     mounts: facts.mounts,
     uid: facts.switchUser,
   };

@@ -5,7 +5,7 @@
 import type { Confinement } from "./confinement.ts";
 import type { FilterRule, Look } from "./filter.ts";
 import type { KeeperRule } from "./keeper.ts";
-import { landlockNetwork, landlockTruncate } from "./kernel-facts.ts";
+import { holdsNetwork, landlockTruncate } from "./kernel-facts.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
 import type { SyscallName } from "./syscalls.ts";
 
@@ -35,7 +35,11 @@ const deniedQuietly: readonly SyscallName[] = (
 ).split(" ") as SyscallName[];
 
 /** Not there: programs fall back to what can be looked into. */
-const missing: readonly SyscallName[] = ["clone3", "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register"];
+const missing: readonly SyscallName[] = [
+  ...(["clone3", "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register", "io_setup"] as const),
+  // A file in memory that no process has mapped counts nowhere.
+  "memfd_create",
+];
 
 type MetadataCall = Omit<KeeperRule, "action" | "errno"> & { action?: "chmod" | "chown" | "times"; looks?: readonly Look[] };
 /** What changes a file without opening it. With an action the keeper does it where the task may write. */
@@ -166,8 +170,8 @@ function denyTruncation(policy: Policy): void {
 }
 
 function confineSockets(policy: Policy, confinement: Confinement, facts: KernelFacts): void {
-  // Only Landlock can tell ports apart, and only the keeper can bind a socket to loopback.
-  const hasSockets = facts.notify && facts.landlock >= landlockNetwork;
+  // Where no port can be confined there are no sockets at all.
+  const hasSockets = holdsNetwork(facts);
   for (const [call, flags] of [
     ["sendto", 3],
     ["sendmsg", 2],

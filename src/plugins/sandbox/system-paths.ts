@@ -38,6 +38,8 @@ export const settingPaths = [
   "/etc/magic",
   "/etc/terminfo",
   "/etc/inputrc",
+  "/etc/wgetrc",
+  "/etc/curlrc",
   "/etc/locale.alias",
   "/etc/locale.conf",
   "/etc/gitconfig",

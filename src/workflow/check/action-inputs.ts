@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject, parseDuration, parseTime } from "
 import type { ActionDescription } from "../../model/index.ts";
 import { hasTemplate, soleExpression, splitTemplate } from "../expression/template-text.ts";
 import type { SchemaFinding } from "../schema/simple-schema.ts";
+import { withDefaults } from "../schema/defaults.ts";
 import { checkSchema } from "../schema/schema-check.ts";
 import { entryOf, memberPath, type RawNode, toJson } from "../source/raw-node.ts";
 import type { Report } from "../source/report.ts";
@@ -87,7 +88,7 @@ export function checkActionInputs({
   path: string;
   report: Report;
 }): void {
-  const found = [...checkSchema(action.input, inputs), ...(furtherChecks[action.action]?.(inputs) ?? [])];
+  const found = [...checkSchema(action.input, withDefaults(action.input, inputs)), ...(furtherChecks[action.action]?.(inputs) ?? [])];
   for (const finding of found) {
     if (!isSure(inputs, finding)) continue;
     report.add({ code: "INPUT_MISMATCH", message: `The inputs of ${action.action} do not fit: ${describe(finding)}`, ...place(node, path, finding) });

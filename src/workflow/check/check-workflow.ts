@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject, limits } from "../../base/index.t
 import { itemsOf, memberOf, type RawNode } from "../source/raw-node.ts";
 import type { Report } from "../source/report.ts";
 import type { SourceText } from "../source/source-text.ts";
+import type { FindActionProblem } from "./action-problem.ts";
 import { checkShape } from "./check-shape.ts";
 import { checkCondition, checkListSource, checkTemplates, type ExpressionPlace, refuseTemplates } from "./expressions.ts";
 import { checkGraph, indexSites, type Upstream } from "./graph.ts";
@@ -15,7 +16,15 @@ import { checkIds, findSites, type TaskSite, textOf, textsOf } from "./sites.ts"
 import { actionOf, checkTask, type FindAction, shellAction } from "./task-form.ts";
 import { checkTriggers, type TriggerSite } from "./triggers.ts";
 
-export type CheckOptions = { source: SourceText; report: Report; hasFolder: boolean; findAction: FindAction; expectId?: string };
+export type CheckOptions = {
+  source: SourceText;
+  report: Report;
+  hasFolder: boolean;
+  findAction: FindAction;
+  findProblem?: FindActionProblem;
+  hasImage?: boolean;
+  expectId?: string;
+};
 
 type Declared = { inputs: Set<string>; vars: Set<string>; secrets: Set<string>; env: Set<string> };
 type Workflow = {
@@ -179,7 +188,9 @@ export function checkWorkflow(root: RawNode, options: CheckOptions): JsonObject 
   const upstream = checkGraph(sites, byId, report);
   checkInputDeclarations(root, hasForm, report);
   checkTaskPermissions(workflow, options.hasFolder);
-  for (const site of sites) checkTask(site, { findAction: options.findAction, secrets: workflow.declared.secrets, text: source.text, report });
+  const { findAction, findProblem = () => null, hasImage = false } = options;
+  const context = { findAction, findProblem, hasImage, secrets: workflow.declared.secrets, text: source.text, report };
+  for (const site of sites) checkTask(site, context);
   const triggers = checkTriggers(root, workflow.declared, report);
   checkConstants(workflow);
   for (const site of sites) checkTaskExpressions(workflow, site, upstream);

@@ -1,11 +1,12 @@
 // Single tasks beyond their form: keys that exclude each other, actions that exist, scripts, narrowed secrets.
-import { type ActionDescription, coreActions, findCoreAction } from "../../model/index.ts";
+import { type ActionDescription, type ActionProblem, coreActions, findCoreAction } from "../../model/index.ts";
 import { rootNames } from "../expression/environment.ts";
 import { hasTemplate } from "../expression/template-text.ts";
 import { entryOf, itemsOf, memberOf, memberPath, type RawScalar, toJson } from "../source/raw-node.ts";
 import type { Report } from "../source/report.ts";
 import { scalarOffsets } from "../source/scalar-offsets.ts";
 import { checkActionInputs, inputsOf } from "./action-inputs.ts";
+import { describeProblem, type FindActionProblem } from "./action-problem.ts";
 import { actionPattern } from "./keys.ts";
 import { didYouMean } from "./nearest.ts";
 import { type TaskSite, textOf } from "./sites.ts";
@@ -82,36 +83,51 @@ function checkPlainTexts(site: TaskSite, report: Report): void {
   }
 }
 
-function checkAction(site: TaskSite, findAction: FindAction, report: Report): void {
+function checkAction(site: TaskSite, { findAction, findProblem, hasImage, report }: TaskContext): void {
   const type = memberOf(site.node, "type");
   const name = actionOf(site);
   if (name === null || !actionPattern.test(name)) return;
   const action = findAction(name) ?? findCoreAction(name);
-  if (action === null) {
-    if (type === undefined) return;
-    const isCore = name.startsWith("core/");
-    const hint = isCore
-      ? didYouMean(
-          name,
-          coreActions.map((known) => known.action),
-        )
-      : "Install the plugin, or check the spelling.";
-    report.add({
-      code: "UNKNOWN_ACTION",
-      path: `${site.path}.type`,
-      message: isCore ? `There is no built-in action "${name}"` : `The action "${name}" is not installed`,
-      at: type,
-      hint,
-      warning: !isCore,
-    });
-    return;
+  if (!name.startsWith("core/")) checkPlugin(site, findProblem(name) ?? (action === null ? { kind: "not-installed", known: [] } : null), report);
+  else if (action === null && type !== undefined) {
+    const hint = didYouMean(
+      name,
+      coreActions.map((known) => known.action),
+    );
+    report.add({ code: "UNKNOWN_ACTION", path: `${site.path}.type`, message: `There is no built-in action "${name}"`, at: type, hint });
   }
+  if (action === null) return;
+  checkImage(site, action, hasImage, report);
   const node = memberOf(site.node, "inputs");
   if (node !== undefined && node.kind !== "map") return;
   const inputs = inputsOf(node);
   const run = memberOf(site.node, "run");
   if (run !== undefined && type === undefined) inputs["script"] = toJson(run);
   checkActionInputs({ action, inputs, node: node ?? site.node, path: `${site.path}.inputs`, report });
+}
+
+/** A plugin may still be installed, mended or approved before the workflow runs; an action that it has not is a slip. */
+function checkPlugin(site: TaskSite, problem: ActionProblem | null, report: Report): void {
+  const type = memberOf(site.node, "type");
+  const name = actionOf(site);
+  if (problem === null || type === undefined || name === null) return;
+  const code = problem.kind === "not-approved" ? "PLUGIN_NOT_APPROVED" : "UNKNOWN_ACTION";
+  report.add({ code, path: `${site.path}.type`, at: type, ...describeProblem(name, problem), warning: problem.kind !== "no-such-action" });
+}
+
+/** A configuration that nobody could look at may name one, so it is no error. Other built-ins run in no image at all. */
+function checkImage(site: TaskSite, action: ActionDescription, hasImage: boolean, report: Report): void {
+  const runtime = memberOf(site.node, "runtime");
+  const needsOne = action.hasImage !== true && (action.action === shellAction || !action.action.startsWith("core/"));
+  if (runtime === undefined || textOf(runtime) !== "docker" || hasImage || !needsOne || entryOf(site.node, "image") !== undefined) return;
+  report.add({
+    code: "MISSING_KEY",
+    path: `${site.path}.image`,
+    message: '"runtime: docker" needs an image, and none is named',
+    at: runtime,
+    hint: "Name one with image:, or for all tasks with plugins.docker.image of the configuration.",
+    warning: true,
+  });
 }
 
 const templateInScript = new RegExp(`\\{\\{-?\\s*(${rootNames.join("|")})\\b([^{}]{0,200})`, "g");
@@ -153,12 +169,22 @@ function checkSecrets(site: TaskSite, listed: ReadonlySet<string>, report: Repor
   }
 }
 
+type TaskContext = {
+  findAction: FindAction;
+  findProblem: FindActionProblem;
+  /** Of the configuration, for all tasks in containers. */
+  hasImage: boolean;
+  secrets: ReadonlySet<string>;
+  text: string;
+  report: Report;
+};
+
 /** All checks of one task that need neither other tasks nor expressions. `text` is the source. */
-export function checkTask(site: TaskSite, context: { findAction: FindAction; secrets: ReadonlySet<string>; text: string; report: Report }): void {
+export function checkTask(site: TaskSite, context: TaskContext): void {
   if (site.node.kind !== "map") return;
   checkTogether(site, context.report);
   checkPlainTexts(site, context.report);
-  checkAction(site, context.findAction, context.report);
+  checkAction(site, context);
   checkScript(site, context.report, context.text);
   checkSecrets(site, context.secrets, context.report);
 }

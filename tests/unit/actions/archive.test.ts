@@ -1,11 +1,12 @@
 // core/archive.*: what goes in comes out, and hostile archives do no harm.
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zipSync } from "fflate";
 import { pack } from "tar-stream";
 import { createArchive } from "../../../src/actions/archive/create.ts";
 import { extractArchive } from "../../../src/actions/archive/extract.ts";
+import type { JsonObject } from "../../../src/base/index.ts";
 import { codeOf, useFolders } from "./folders.ts";
 
 const folders = useFolders();
@@ -97,4 +98,25 @@ test("bombs stop at the bound, and broken archives fail", async () => {
   expect(await codeOf(extractArchive({ path: "c.rar", to: "t5" }))).toBe("TASK_INPUT_INVALID");
   writeFileSync(join(workspace, "z.zip"), zipSync({ "../evil": new Uint8Array(1) }));
   expect(await codeOf(extractArchive({ path: "z.zip", to: "t6" }))).toBe("TASK_INPUT_INVALID");
+});
+
+test("names start from the deepest folder that holds all paths, unless a base is given", async () => {
+  const { workspace, folder } = folders();
+  mkdirSync(join(folder, "data/in"), { recursive: true });
+  writeFileSync(join(folder, "data/in/a"), "a");
+  writeFileSync(join(folder, "data/b"), "b");
+  let count = 0;
+  const namesOf = async (input: JsonObject) => {
+    const to = `t${(count += 1)}`;
+    await createArchive({ ...input, to: `${to}.tar` });
+    await extractArchive({ path: `${to}.tar`, to });
+    return (readdirSync(join(workspace, to), { recursive: true }) as string[]).toSorted();
+  };
+  expect(await namesOf({ paths: "./data" })).toEqual(["data", "data/b", "data/in", "data/in/a"]);
+  expect(await namesOf({ paths: "./data/" })).toEqual(["data", "data/b", "data/in", "data/in/a"]);
+  expect(await namesOf({ paths: ["./data/in", "./data/b"] })).toEqual(["b", "in", "in/a"]);
+  expect(await namesOf({ paths: ["./data/in/a", "./data/b"] })).toEqual(["b", "in", "in/a"]);
+  // A whole place has no name of its own.
+  expect(await namesOf({ paths: "." })).toEqual(["data", "data/b", "data/in", "data/in/a"]);
+  expect(await namesOf({ paths: "./data/in", base: "." })).toEqual(["data", "data/in", "data/in/a"]);
 });

@@ -141,6 +141,22 @@ describe("the connection", () => {
     expect(server.mails).toEqual([]);
   });
 
+  test("on loopback TLS is used where the server offers it, and nowhere else left out by itself", async () => {
+    const mail = { host: "127.0.0.1", from: "ann@example.test", to: "bob@example.test", text: "x", tls: { insecure: true } };
+    const secrets: unknown[] = [];
+    for (const security of ["none", "starttls"] as const) {
+      const { server } = await start({ security });
+      await sendMail({ ...mail, port: server.port }, directContext());
+      secrets.push(...server.mails.map((one) => one.isSecret));
+    }
+    expect(secrets).toEqual([false, true]);
+    const { server } = await start();
+    const elsewhere = directContext({ "mail.example.test:587": { host: "127.0.0.1", port: server.port } });
+    // Asked for although it was not offered.
+    await sendMail({ ...mail, host: "mail.example.test" }, elsewhere);
+    expect(server.mails.map((one) => one.isSecret)).toEqual([true]);
+  });
+
   test("refused logins and absent servers have codes, and never the password", async () => {
     const { send } = await start({ security: "tls", login });
     const refused = await rejection(send({ tls: { ca: cert }, auth: { user: "ann", password: "wr0ng-pw" } }));

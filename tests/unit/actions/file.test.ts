@@ -108,3 +108,17 @@ test("deleting needs recursive for folders and says what is missing only when as
   expect(existsSync(join(workspace, "d"))).toBe(false);
   expect(await codeOf(deleteFiles({ path: "none", missing: "fail" }))).toBe("FILE_NOT_FOUND");
 });
+
+test("bare paths lie in the workspace, and in the workflow's folder where the task has none", async () => {
+  const { workspace, folder } = folders();
+  await writeFile({ path: "a.txt", content: "there" });
+  expect(readFileSync(join(workspace, "a.txt"), "utf8")).toBe("there");
+  delete process.env["WORKSPACE"];
+  await writeFile({ path: "data/a.txt", content: "here" });
+  expect(readFileSync(join(folder, "data/a.txt"), "utf8")).toBe("here");
+  expect(await listFolder({})).toMatchObject({ path: folder, entries: [{ name: "data" }] });
+  expect(await globFiles({ patterns: "**/*.txt" })).toMatchObject({ files: ["data/a.txt"] });
+  expect(await codeOf(readFile({ path: "$workspace/a.txt" }))).toBe("TASK_INPUT_INVALID");
+  delete process.env["WORKFLOW_DIR"];
+  expect(await codeOf(readFile({ path: "data/a.txt" }))).toBe("TASK_INPUT_INVALID");
+});

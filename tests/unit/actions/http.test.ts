@@ -79,6 +79,24 @@ describe("what is sent", () => {
     expect(seen[4]?.body).toMatch(/name="doc"; filename="d.txt"\r\nContent-Type: text\/csv\r\n\r\nfile content\r\n/i);
   });
 
+  test("a body that is no text is JSON, and a form where the headers say so", async () => {
+    for (const body of [{ a: [1] }, [1, "x"], 7, false, "text"]) await send({ url: base, method: "POST", body });
+    const headers = { "Content-Type": "application/merge-patch+json" };
+    await send({ url: base, method: "PATCH", body: { a: 1 }, headers });
+    await send({ url: base, method: "POST", body: { a: 1, b: ["x", "y z"] }, headers: { "content-type": "application/x-www-form-urlencoded" } });
+    await send({ url: base, body: null });
+    expect(seen.map((one) => [one.headers["content-type"]?.split(";")[0], one.body])).toEqual([
+      ["application/json", '{"a":[1]}'],
+      ["application/json", '[1,"x"]'],
+      ["application/json", "7"],
+      ["application/json", "false"],
+      ["text/plain", "text"],
+      ["application/merge-patch+json", '{"a":1}'],
+      ["application/x-www-form-urlencoded", "a=1&b=x&b=y+z"],
+      [undefined, ""],
+    ]);
+  });
+
   test("one body only, and none with GET; a file that is not there has its own code", async () => {
     expect((await rejection(send({ url: base, method: "POST", body: "a", json: 1 }))).code).toBe("TASK_INPUT_INVALID");
     expect((await rejection(send({ url: base, body: "a" }))).code).toBe("TASK_INPUT_INVALID");

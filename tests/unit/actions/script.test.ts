@@ -26,6 +26,13 @@ describe("languages", () => {
     expect(await run({ language: "python", code: python, ...more })).toMatchObject({ exitCode: 0, result });
   });
 
+  test("languages by their long names, script for code, and exactly one of what is run", async () => {
+    for (const language of ["typescript", "javascript"]) expect(await run({ language, script: "console.log(1)" })).toMatchObject({ result: 1 });
+    expect(await run({ language: "python3", script: "print(2)" })).toMatchObject({ result: 2 });
+    for (const input of [{}, { code: "1", script: "1" }, { script: "1", file: "/x.ts" }])
+      expect((await rejection(run(input))).code).toBe("TASK_INPUT_INVALID");
+  });
+
   test("a file tells its language by its name", async () => {
     const folder = mkdtempSync(join(tmpdir(), "autokestra-script-"));
     writeFileSync(join(folder, "a.py"), "print(1 + 1)");

@@ -29,11 +29,24 @@ describe("statements", () => {
   test("one statement only, whatever stands behind it as a comment", () => {
     expect(readStatement("sqlite", "select ';'; -- done\n /* ; */ ;", undefined).params).toEqual([]);
     expect(() => readStatement("sqlite", "select 1; delete from t", undefined)).toThrow(/more than one/);
+    // The driver would run the first of them, and say nothing.
+    for (const driver of ["sqlite", "postgres"] as const)
+      expect(() => readStatement(driver, "create table t (a); insert into t values (1)", undefined)).toThrow(/more than one/);
+    expect(readStatement("postgres", "-- x\ncreate or replace rule r as on insert to t do (select 1; select 2)", undefined).query).toContain("2");
     expect(readStatement("sqlite", "create trigger x after insert on t begin select 1; select 2; end", undefined).query).toContain("select 2");
   });
 });
 
 describe("SQLite", () => {
+  test("is told by sqlite:, a path alone or :memory:; what has another scheme is not a path", async () => {
+    const plain = join(context.workdir, "plain.db");
+    await run({ url: plain, statements: ["create table t (a)", "insert into t values (1)"] });
+    expect(await run({ url: `sqlite:${plain}`, query: "select a from t" })).toMatchObject({ rows: [{ a: 1 }] });
+    for (const url of [":memory:", "sqlite::memory:"]) expect(await run({ url, query: "select 1 as n" })).toMatchObject({ rows: [{ n: 1 }] });
+    for (const url of ["mysql://h/x.db", "localhost:5432", "nothing", "{{ vars.db }}/x.db"])
+      expect([url, (await rejection(run({ url, query: "select 1" }))).code]).toEqual([url, "TASK_INPUT_INVALID"]);
+  });
+
   const file = join(context.workdir, "data/x y.db");
   const url = `sqlite:${file}`;
   beforeAll(() => mkdirSync(join(context.workdir, "data")));

@@ -125,11 +125,16 @@ describe("the registry", () => {
         file: "x.yaml",
         hasFolder: false,
         findAction: (name) => registry.describe(name),
+        findProblem: (name) => registry.problemOf(name),
         availability: true,
       }).diagnostics.map(({ severity, code }) => `${severity} ${code}`);
     expect(check("type: acme/report.build, inputs: { n: 1, files: { a: 'artifact:x' } }")).toEqual([]);
     expect(check("type: acme/report.build, inputs: { n: one }")).toEqual(["error INPUT_MISMATCH"]);
-    expect(check("type: acme/none.build")).toEqual(["warning NOT_AVAILABLE_YET", "warning UNKNOWN_ACTION"]);
+    expect(check("type: acme/none.build")).toEqual(["warning UNKNOWN_ACTION"]);
+    expect(check("type: acme/report.bild")).toEqual(["error UNKNOWN_ACTION"]);
+    expect(registry.problemOf("acme/report.bild")).toEqual({ kind: "no-such-action", known: ["acme/report.build"] });
+    expect(registry.problemOf("acme/none.build")).toEqual({ kind: "not-installed", known: ["acme/report.build"] });
+    expect([registry.problemOf("acme/report.build"), registry.problemOf("core/x.y")]).toEqual([null, null]);
   });
 });
 

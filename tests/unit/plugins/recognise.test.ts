@@ -113,3 +113,14 @@ test("the port of an unresolved host comes from the inputs, and granted hosts ar
   ]);
   expect(find("Could not resolve host: api.example.com")).toEqual([]);
 });
+
+test("a link is followed only where the task may read it: elsewhere its path is told as it was spelled", () => {
+  symlinkSync(join(root, "shut/file"), join(root, "shut/link"));
+  symlinkSync(join(root, "shut/link"), join(root, "work/chain"));
+  symlinkSync("/proc/self/root", join(root, "work/root"));
+  expect(find("cat: ROOT/shut/link: Permission denied")).toEqual([[read, "ROOT/shut/link"]]);
+  expect(find("cat: ROOT/work/chain: Permission denied")).toEqual([[read, "ROOT/shut/link"]]);
+  expect(find("cat: /proc/self/root/ROOT/shut/link: Permission denied")).toEqual([[read, `/proc/self/root${root}/shut/link`.replace(root, "ROOT")]]);
+  expect(find("cat: ROOT/work/root/shut/link: Permission denied")).toEqual([[read, "/proc/self/root/shut/link"]]);
+  expect(find("cat: /dev/fd/0: Permission denied")).toEqual([]);
+});

@@ -60,3 +60,39 @@ test("what an earlier process did not finish is removed", () => {
   emptyTrash(root);
   expect(trash()).toEqual([]);
 });
+
+/** Names that are no UTF-8, also with something in them. */
+function makeNameless(folder: string): void {
+  mkdirSync(folder);
+  const place = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff, 0x64])]);
+  mkdirSync(place);
+  for (const name of [[0xff], [0xc3, 0x28]]) writeFileSync(Buffer.concat([place, Buffer.from("/"), Buffer.from(name)]), "x");
+  writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xfe])]), "x");
+}
+
+test("names that are no UTF-8 are removed like others", () => {
+  makeNameless(join(root, "tree"));
+  removeTree(root, join(root, "tree"));
+  expect(readdirSync(root)).toEqual([]);
+});
+
+// Only root can give files to other users, and mount.
+test.skipIf(process.getuid?.() !== 0)(
+  "what cannot be removed is told once and not tried again and again (needs root: a mount in its way)",
+  async () => {
+    const file = join(root, "tree", "stuck");
+    mkdirSync(join(root, "tree"));
+    writeFileSync(file, "");
+    const told: number[] = [];
+    // A mount point is what nobody can remove.
+    mkdirSync(join(root, "tree", "mount"));
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "none", join(root, "tree", "mount")]).exitCode === 0;
+    removeTree(root, join(root, "tree"), (_trash, left) => void told.push(left));
+    const left = trash();
+    await Bun.sleep(0);
+    expect(told).toEqual(mounted ? [1] : []);
+    expect(left.length).toBe(mounted ? 1 : 0);
+    const inTrash = join(root, ".trash", left[0] ?? "");
+    for (const path of [inTrash, join(inTrash, "mount")]) if (mounted) Bun.spawnSync(["umount", path], { stderr: "ignore" });
+  },
+);

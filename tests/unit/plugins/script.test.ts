@@ -46,7 +46,8 @@ describe("$WORKFLOW_OUTPUT", () => {
 describe("a result frame", () => {
   test("gives an output or an error", () => {
     expect(parseResultFrame('{"output":{"a":1}}')).toEqual({ output: { a: 1 } });
-    expect(parseResultFrame("{}")).toEqual({ output: {} });
+    expect(parseResultFrame('{"output":null}')).toEqual({ output: {} });
+    expect(parseResultFrame('{"artifacts":["a"]}')).toEqual({ output: {}, artifacts: ["a"] });
     const error = { code: "NO_LUCK", kind: "failed", message: "m", details: { x: 1 } };
     expect(parseResultFrame('{"error":{"code":"NO_LUCK","message":"m","details":{"x":1},"retryable":true}}')).toEqual({
       error,
@@ -55,7 +56,7 @@ describe("a result frame", () => {
   });
 
   test("is refused when it is neither", () => {
-    for (const text of ["", "x", "[]", "null", '{"error":1}', '{"error":{"code":1,"message":"m"}}', '{"error":{"code":"A"}}'])
+    for (const text of ["", "x", "[]", "null", "{}", '{"other":1}', '{"error":1}', '{"error":{"code":1,"message":"m"}}', '{"error":{"code":"A"}}'])
       expect(() => parseResultFrame(text)).toThrow(code("PLUGIN_OUTPUT_INVALID"));
   });
 });

@@ -16,6 +16,7 @@ const facts: KernelFacts = {
   ownProc: true,
   switchUser: false,
   countApart: false,
+  ownNetwork: false,
   uid: 1000,
   gid: 1000,
 };

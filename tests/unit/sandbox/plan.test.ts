@@ -177,6 +177,7 @@ describe("compilePlan of a confined task", () => {
     ownProc: true,
     switchUser: true,
     countApart: true,
+    ownNetwork: true,
     uid: 0,
     gid: 0,
   } as const;
@@ -233,6 +234,31 @@ describe("compilePlan of a confined task", () => {
     expect(seeing).toContain("seccomp");
   });
 
+  test("names nothing by its path that others could exchange: covers are filled and put in place by descriptors", () => {
+    const steps = stepsOf().flatMap((step) => (step.kind === "syscall" ? [step] : []));
+    const called = (name: string) => steps.filter(({ call }) => call === name);
+    expect(called("mkdirat").length).toBeGreaterThan(0);
+    const folders = ["mkdirat", "mount_setattr", "move_mount"].flatMap((name) => called(name).map(({ args }) => args[0]));
+    // The other side of a move: the place.
+    const places = called("move_mount").map(({ args }) => args[2]);
+    for (const argument of [...folders, ...places]) expect(argument).toHaveProperty("slot");
+    const creating = called("openat").filter(({ args: [folder, , flags] }) => typeof folder === "number" && (Number(flags) & 0o100) !== 0);
+    expect(creating).toEqual([]);
+    expect(called("mount")).toHaveLength(1); // /proc
+  });
+
+  test("is in no network of the machine's: in the empty one that is there, or in one of its own", () => {
+    const order = (network: number | null, known: object = {}) =>
+      names(compilePlan({ ...spec, network, confined: { confinement, facts: { ...facts, countApart: false, ...known }, view } }).steps).filter(
+        (name) => name === "setns" || name === "unshare" || name === "setresuid",
+      );
+    expect(order(20)).toEqual(["setns", "setresuid"]);
+    expect(order(null)).toEqual(["unshare", "setresuid"]);
+    expect(order(20, { namespaces: "user" })).toEqual(["unshare", "setresuid"]);
+    expect(order(20, { ownNetwork: false })).toEqual(["setresuid"]);
+    expect(order(20, { namespaces: null })).toEqual(["setresuid"]);
+  });
+
   test("mounts nothing outside of a mount namespace of its own, whatever it is told", () => {
     for (const known of [{ namespaces: null }, { namespaces: null, ownProc: true }]) {
       const order = names(stepsOf({}, { mounts: true, ...known }));
@@ -244,8 +270,23 @@ describe("compilePlan of a confined task", () => {
   });
 
   test("refuses ports that the kernel cannot confine", () => {
-    expect(() => stepsOf({}, { landlock: 3 })).toThrow(expect.objectContaining({ code: "SANDBOX_UNAVAILABLE" }));
-    expect(() => stepsOf({ connect: [] }, { landlock: 3 })).not.toThrow();
+    for (const known of [{ landlock: 1 }, { landlock: 3 }, { landlock: 4 }, { landlock: 5 }, { notify: false }]) {
+      const refused = expect.objectContaining({ code: "SANDBOX_UNAVAILABLE", details: expect.objectContaining({ level: "reduced" }) });
+      expect(() => stepsOf({}, known)).toThrow(refused);
+      expect(() => stepsOf({ connect: [], listen: [80] }, known)).toThrow(refused);
+      expect(() => stepsOf({ connect: [] }, known)).not.toThrow();
+    }
+    expect(() => stepsOf({ listen: [80] }, { landlock: 6 })).not.toThrow();
+  });
+
+  test("limits processes only where they are counted apart from the engine's", () => {
+    const NPROC = 6;
+    const isLimited = (more: object, known: object) =>
+      stepsOf(more, known).some((step) => step.kind === "syscall" && step.call === "prlimit64" && step.args[1] === NPROC);
+    expect(isLimited({}, {})).toBe(true);
+    expect(isLimited({ user: null }, { namespaces: "user" })).toBe(true);
+    expect(isLimited({ user: null }, {})).toBe(false);
+    expect(isLimited({ user: null }, { namespaces: null })).toBe(false);
   });
 
   test("refuses more paths than can be held", () => {

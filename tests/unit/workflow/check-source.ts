@@ -1,12 +1,18 @@
 // Short ways to parse a source in tests, and to write a finding as one line.
 import type { Diagnostic, WorkflowDefinition } from "../../../src/model/index.ts";
-import { type FindAction, parseWorkflow } from "../../../src/workflow/index.ts";
+import { type FindAction, type FindActionProblem, parseWorkflow } from "../../../src/workflow/index.ts";
 
-export type CheckOptions = { hasFolder?: boolean; expectId?: string; findAction?: FindAction };
+export type CheckOptions = { hasFolder?: boolean; expectId?: string; findAction?: FindAction; findProblem?: FindActionProblem };
 
 export function check(source: string | Uint8Array, options: CheckOptions = {}): { definition: WorkflowDefinition | null; diagnostics: Diagnostic[] } {
-  const { hasFolder = true, findAction = () => null, expectId } = options;
-  return parseWorkflow(source, { file: "w.yaml", hasFolder, findAction, ...(expectId === undefined ? {} : { expectId }) });
+  const { hasFolder = true, findAction = () => null, findProblem, expectId } = options;
+  return parseWorkflow(source, {
+    file: "w.yaml",
+    hasFolder,
+    findAction,
+    ...(expectId === undefined ? {} : { expectId }),
+    ...(findProblem === undefined ? {} : { findProblem }),
+  });
 }
 
 /** `CODE path line:column`, a warning with `?` before it. */

@@ -222,6 +222,26 @@ const cases: Case[] = [
     found: ["?UNKNOWN_ACTION tasks[0].type 3:20"],
   },
   {
+    name: "an action that its plugin has not",
+    source: withTask("", "{ id: a, type: acme/report.bild }"),
+    found: ["UNKNOWN_ACTION tasks[0].type 3:20"],
+    options: { findProblem: () => ({ kind: "no-such-action", known: ["acme/report.build"] }) },
+  },
+  {
+    name: "a plugin that asks for more than was approved",
+    source: withTask("", "{ id: a, type: acme/report.build }"),
+    found: ["?PLUGIN_NOT_APPROVED tasks[0].type 3:20"],
+    options: { findProblem: () => ({ kind: "not-approved", exceeded: ["env: [TZ]"] }) },
+  },
+  {
+    name: "containers without an image",
+    source: withTask(
+      "",
+      "{ id: a, run: x, runtime: docker }\n  - { id: b, run: x, runtime: docker, image: busybox }\n  - { id: c, type: core/docker.run, runtime: docker, inputs: { image: busybox } }",
+    ),
+    found: ["?MISSING_KEY tasks[0].image 3:31"],
+  },
+  {
     name: "inputs that do not fit",
     source: withTask("", "{ id: a, type: core/log.write, inputs: { level: LOUD, text: x } }"),
     found: ["INPUT_MISMATCH tasks[0].inputs 3:44", "INPUT_MISMATCH tasks[0].inputs.level 3:53", "INPUT_MISMATCH tasks[0].inputs.text 3:59"],
