@@ -8,6 +8,7 @@ import { findMissing, type GrantedPaths, type Missing } from "./granted-paths.ts
 import { isInside } from "./open-below.ts";
 import { hasLinkOf, realPath } from "./real-path.ts";
 import { isTaskUser } from "./task-user.ts";
+import { bytesPerMb } from "./tree-limits.ts";
 
 /** Entries of the workflow and of the run, before the action and the task narrowed them. */
 export type GrantedEntries = { read: readonly string[]; write: readonly string[] };
@@ -151,7 +152,6 @@ export type ConfinementRequest = {
   isBun: boolean;
 };
 
-const bytesPerMb = 1024 * 1024;
 /** What Bun takes of its address space at its start, with the settings of its environment, and never touches: 289 MB, measured. Below it
  * does not start; what is really used is the watchdog's to count. */
 const bunReservedBytes = 320 * bytesPerMb;

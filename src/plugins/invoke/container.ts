@@ -11,6 +11,7 @@ import type { ResolvedPaths } from "./confine.ts";
 import { realPath } from "./real-path.ts";
 import { type ImageCommand, imageCommand, isContainerRun } from "./image-command.ts";
 import type { ActionCall } from "./ports.ts";
+import { bytesPerMb } from "./tree-limits.ts";
 
 export type SocketFolder = { path: string; remove(): void };
 
@@ -55,8 +56,6 @@ export type ContainerParts = {
   network: { pass: NetworkPass; folder: SocketFolder } | null;
   hasWorkspace: boolean;
 };
-
-const bytesPerMb = 1024 * 1024;
 
 /** @throws TASK_INPUT_INVALID without an image, and for built-in actions, which no image holds */
 export function containerSpec(call: ActionCall, parts: ContainerParts): ContainerSpec {

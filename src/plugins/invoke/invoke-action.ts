@@ -1,7 +1,7 @@
 // Runs one attempt of an action out of process: inputs checked, folders filled, permissions made a confinement, output and denials
 // as they come, one outcome at the end. It decides nothing about retries, and leaves the timeout to the engine.
 import { type ErrorBody, fail, isObject, type Json, type JsonObject, limits, toErrorBody } from "../../base/index.ts";
-import type { EffectivePermissions, TaskPlaces } from "../../model/index.ts";
+import type { TaskPlaces } from "../../model/index.ts";
 import type { NetworkPass } from "../network/index.ts";
 import type { Cgroup, Over, ProcessExit, Watch } from "../runtimes/index.ts";
 import type { Confinement, Notice } from "../sandbox/index.ts";
@@ -26,6 +26,7 @@ import { TaskOutput } from "./task-output.ts";
 import { isInWorkdir, isWarmable, warmSpec } from "./warm-fit.ts";
 import type { WarmPool } from "./warm-pool.ts";
 import type { WarmEnd, WarmWorker } from "./warm-worker.ts";
+import { bytesPerMb, openGroup, treeLimits } from "./tree-limits.ts";
 
 /** Starts one attempt. Never throws: what cannot be started is an outcome. */
 export function invokeAction(deps: InvokeDeps, call: ActionCall): ActionRun {
@@ -40,19 +41,9 @@ type Prepared = {
   confinement: Confinement | null;
   hasWorkspace: boolean;
 };
-const bytesPerMb = 1024 * 1024;
 const noPaths: ResolvedPaths = { read: [], write: [], left: [], hidden: [], passed: [] };
-/** Below the supervisor: what keeps the task. */
-const keepers = 2;
 
 type Stop = "terminate" | "kill";
-
-/** Whether a confined attempt is put into a control group, where there is a place for one. It costs 0.3 to 0.7 ms (measured), an eighth of
- * a task's start: for the usual limits the watchdog has to do. */
-export function wantsGroup({ memoryMb, processes }: Pick<EffectivePermissions, "memoryMb" | "processes">): boolean {
-  const { defaults } = limits.attempt;
-  return memoryMb !== defaults.memoryMb || processes !== defaults.processes;
-}
 
 class Attempt {
   readonly #deps: InvokeDeps;
@@ -256,17 +247,10 @@ class Attempt {
     const onNotice = (notice: Notice) => this.#take(notice);
     const resultBytesMax = limits.outputBytesMax;
     const { argv, cwd, stdin } = command;
-    const group = confinement?.mode === "enforce" ? this.#openGroup() : null;
+    const group = confinement?.mode === "enforce" ? openGroup(this.#deps.cgroups, this.#call.permissions) : null;
     const start = () =>
       this.#deps.spawn({ argv, env, cwd, stdin, graceMs, resultBytesMax, confinement, joinFiles: group?.joinFiles ?? [], onNotice });
     return group === null ? start() : inGroup(group, start);
-  }
-
-  #openGroup(): Cgroup | null {
-    const { memoryMb, processes } = this.#call.permissions;
-    if (!wantsGroup(this.#call.permissions)) return null;
-    // The supervisor is in it too.
-    return this.#deps.cgroups?.open({ memoryBytes: memoryMb * bytesPerMb, processes: processes + keepers + 1 }) ?? null;
   }
 
   #launchContainer(prepared: Prepared): TaskHandle {
@@ -287,7 +271,7 @@ class Attempt {
       handle.kill();
     };
     // A container's memory and processes are limited by its engine.
-    const tree = handle.pid === undefined ? null : { memoryBytes: permissions.memoryMb * bytesPerMb, processes: permissions.processes + keepers };
+    const tree = handle.pid === undefined ? null : treeLimits(permissions);
     const share = this.#share;
     // The bound moves while attempts come that share the workspace.
     const all =

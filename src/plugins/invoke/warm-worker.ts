@@ -2,7 +2,6 @@
 // should be. Its descriptors: requests on 0, log lines on 1 and 2, results on 3. Each request brings a fresh mark, which the worker
 // prints on both streams before the result: what came until then was the call's.
 import { type Clock, type ErrorBody, fail, type JsonObject, limits } from "../../base/index.ts";
-import type { EffectivePermissions } from "../../model/index.ts";
 import type { NetworkDecision, NetworkGate, NetworkPass } from "../network/index.ts";
 import type { Cgroup, Cgroups, Over, ProcessExit, ProcessHandle, spawnProcess, Watch, Watchdog } from "../runtimes/index.ts";
 import type { Confinement, Notice } from "../sandbox/index.ts";
@@ -11,6 +10,7 @@ import { realPath } from "./real-path.ts";
 import { resultError } from "./judge.ts";
 import { type ResultFrame, parseResultFrame } from "./script-output.ts";
 import { readLines, type TaskOutput } from "./task-output.ts";
+import { bytesPerMb, openGroup, treeLimits } from "./tree-limits.ts";
 import type { WarmSpec } from "./warm-fit.ts";
 import { Growth } from "./warm-growth.ts";
 import { clearFolder, hasLeft, isUntouched, makeCallFolder, takeCallFolder, type WarmFolders, type WorkerFolder } from "./warm-folder.ts";
@@ -58,10 +58,7 @@ type Running = WarmTurn & {
   marked: PromiseWithResolvers<void>;
 };
 
-const bytesPerMb = 1024 * 1024;
 const markBytes = 16;
-/** Below the supervisor: what keeps the task. */
-const keepers = 2;
 
 export class WarmWorker {
   readonly key: string;
@@ -97,7 +94,7 @@ export class WarmWorker {
     this.#mayFork = permissions.run || !isEnforced;
     this.#folder = deps.folders.make({ ownsUser: spec.ownsUser });
     this.#pass = permissions.network.length === 0 ? null : this.#openNetwork(deps.gate, permissions.network);
-    this.#group = isEnforced ? openGroup(deps, permissions) : null;
+    this.#group = isEnforced ? openGroup(deps.cgroups, permissions) : null;
     const { path } = this.#folder;
     const places = { HOME: path, TMPDIR: path, WORKFLOW_WARM: path };
     try {
@@ -332,12 +329,11 @@ export class WarmWorker {
   }
 
   #watchUsage(watchdog: Watchdog, spec: WarmSpec): Watch {
-    const { memoryMb, processes, diskMb } = spec.permissions;
+    const { permissions } = spec;
     return watchdog.watch({
       pid: this.#handle.pid,
-      memoryBytes: memoryMb * bytesPerMb,
-      processes: processes + keepers,
-      disk: { folders: [this.#folder.path], bytes: diskMb * bytesPerMb },
+      ...treeLimits(permissions),
+      disk: { folders: [this.#folder.path], bytes: permissions.diskMb * bytesPerMb },
       onOver: (what) => {
         this.#exceeded = what;
         this.kill();
@@ -353,13 +349,6 @@ export class WarmWorker {
 }
 
 const newline = 10;
-
-/** Where a limit was asked for. The supervisor is in it too. */
-function openGroup({ cgroups }: WarmWorkerDeps, { memoryMb, processes }: EffectivePermissions): Cgroup | null {
-  const { defaults } = limits.attempt;
-  if (memoryMb === defaults.memoryMb && processes === defaults.processes) return null;
-  return cgroups?.open({ memoryBytes: memoryMb * bytesPerMb, processes: processes + keepers + 1 }) ?? null;
-}
 
 /** Paths in the call's folder are told from where it will stand. */
 function takeRelative(frame: ResultFrame, folder: string): ResultFrame {

@@ -18,11 +18,11 @@ import {
 } from "../sandbox/index.ts";
 import { reportBytes, resolveProgram, viewDisk } from "../sandbox/index.ts";
 import type { Confined, Confinement, LaunchReport, Notice, Plan, Step } from "../sandbox/index.ts";
-import { listDescendants } from "./descendants.ts";
 import { explainFailedStep, explainLostSupervisor, wrapSpawnError } from "./launch-errors.ts";
 import { spawnOnMac } from "./macos/index.ts";
 import { collectResult, readPipe } from "./pipe-reader.ts";
 import type { PipeReader } from "./pipe-reader.ts";
+import { listDescendants } from "./tree-usage.ts";
 
 export type ProcessSpec = {
   /** The program (a path, or a name looked up in the task's PATH) and its arguments. */
@@ -132,7 +132,7 @@ export function spawnProcess(spec: ProcessSpec): ProcessHandle {
     result,
     resultChunks: asChunks ? resultPipe.chunks : null,
     stdin: inputOf(child),
-    descendants: () => listDescendants(pid, { skipped: confined === null ? 1 : 2 }),
+    descendants: () => listDescendants(pid, Number.POSITIVE_INFINITY, confined === null ? 0 : 1),
     noticesDropped: notices.dropped,
     exited,
     terminate,

@@ -4,14 +4,15 @@ import { listMacTree, macTools, measureMacMemory } from "./macos/index.ts";
 
 const isMac = process.platform === "darwin";
 
-/** All descendants of a process, no more than `max`. Itself is left out where it is the supervisor; on macOS there is none. */
-export function listDescendants(pid: number, max: number): number[] {
+/** All descendants of a process, no more than `max` and without the first `skipped` generations. Itself is left out where it is the
+ * supervisor; on macOS there is none. One that is born or ends meanwhile may be missing. */
+export function listDescendants(pid: number, max: number, skipped = 0): number[] {
   if (isMac) return listMacTree(pid, max, macTools.ps);
   const found: number[] = [];
   let parents: readonly number[] = [pid];
-  while (parents.length > 0 && found.length < max) {
+  for (let depth = 0; parents.length > 0 && found.length < max; depth += 1) {
     const children = hasChildrenFiles() ? parents.flatMap(childrenOf) : scanChildren(new Set(parents));
-    found.push(...children.slice(0, max - found.length));
+    if (depth >= skipped) found.push(...children.slice(0, max - found.length));
     parents = children;
   }
   return found;
