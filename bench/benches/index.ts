@@ -4,6 +4,7 @@ import { dag } from "./dag.ts";
 import { http } from "./http.ts";
 import { latency } from "./latency.ts";
 import { ledger } from "./ledger.ts";
+import { mask } from "./mask.ts";
 import { spawn } from "./spawn.ts";
 import { start } from "./start.ts";
 
@@ -14,4 +15,5 @@ export const benches: ReadonlyMap<string, Bench> = new Map([
   ["latency", latency],
   ["spawn", spawn],
   ["http", http],
+  ["mask", mask],
 ]);

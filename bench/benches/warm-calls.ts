@@ -5,6 +5,7 @@ import { type JsonObject, limits } from "../../src/base/index.ts";
 import type { CallableAction, EffectivePermissions, InstalledPlugin } from "../../src/model/index.ts";
 import { type ActionCall, createNetworkGate, createWatchdog, invokeAction, type InvokeDeps, RuntimeFolder } from "../../src/plugins/index.ts";
 import { spawnProcess, WarmPool, Workspaces } from "../../src/plugins/index.ts";
+import { Masker } from "../../src/secrets/index.ts";
 import { type BenchContext, inParallel, timed } from "../harness/bench.ts";
 import { atMost } from "../harness/row.ts";
 
@@ -122,6 +123,7 @@ function callOf(action: CallableAction): Omit<ActionCall, "executionId" | "folde
     granted: { read: [], write: [] },
     sandbox: "enforce",
     graceMs: 1000,
+    masker: new Masker(),
     onLine: () => undefined,
     onDenial: () => undefined,
     onNotice: () => undefined,

@@ -60,6 +60,8 @@ export const errorCodes = {
   MANIFEST_INVALID: entry("invalid", "A plugin manifest has errors."),
   CONFIG_INVALID: entry("invalid", "The configuration has errors."),
   CONFIG_MISSING: entry("invalid", "The named configuration file does not exist."),
+  SECRET_INVALID: entry("invalid", "A secret's name or value is not one that can be stored."),
+  FILE_MODE_UNSAFE: entry("invalid", "Others may read or write a key file, or the folder that it lies in."),
   KEY_INVALID: entry("invalid", "An API key's principal, roles, scopes or expiry are not valid."),
   CARP_INVALID: entry("invalid", "A CARP envelope does not fit its schema."),
   PAYLOAD_INVALID: entry("invalid", "An artifact manifest is not valid."),
@@ -91,6 +93,7 @@ export const errorCodes = {
   IDEMPOTENCY_MISMATCH: entry("conflict", "The idempotency key was used with another body."),
   PLUGIN_IN_USE: entry("conflict", "Workflows use this plugin."),
   SERVER_RUNNING: entry("conflict", "A server runs on this data folder already."),
+  STORE_IN_USE: entry("conflict", "Other processes have the store open."),
   FOLD_FAILED: entry("conflict", "An event does not fit the state it would change."),
   // gone
   SESSION_EXPIRED: entry("gone", "The session has ended."),

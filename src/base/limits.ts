@@ -34,6 +34,10 @@ export const limits = {
   expressionCharsMax: 64 * 1024,
   finallyMsMax: 5 * 60_000,
   workflowRunDepthMax: 10,
+  /** One secret: a key chain fits, a file does not. */
+  secretBytesMax: 64 * 1024,
+  /** Shorter values would be found in every second word: they are not masked. */
+  maskedBytesMin: 4,
   pageMax: 500,
   pageDefault: 50,
   waitMsMax: 60_000,
@@ -106,4 +110,10 @@ export const limits = {
   engineAnswerBytesMax: 16 * 1024 * 1024,
   imagePullMsMax: 30 * 60_000,
   imagePullLinesMax: 200,
+  /** Files of a backup: their list is one text in memory, some two hundred bytes each. */
+  backupFilesMax: 1_000_000,
+  /** A backup's manifest, which is read as a whole: that of as many files as may be in one. */
+  backupManifestBytesMax: 256 * 1024 * 1024,
+  /** For another process to close the store: a command that is ending, not one that works. */
+  storeHoldMsMax: 2_000,
 } as const;

@@ -39,6 +39,9 @@ const CeilingSchema = Type.Object(
   },
   strict,
 );
+const KeyName = Type.String({ minLength: 1, maxLength: 200 });
+// What fits into a header as one word; who chooses a key himself is to choose a long one.
+const SeededKey = Type.String({ pattern: "^[\\x21-\\x7e]{20,200}$", "x-expects": "20 to 200 visible ASCII characters without blanks" });
 const RoleName = Type.Union((Object.keys(roles) as Role[]).map((role) => Type.Literal(role)));
 
 /** Every key, its type, bounds and default; docs/reference/config.md and `config show` are made from this. */
@@ -58,8 +61,12 @@ export const ConfigSchema = Type.Object(
         }),
         insecure: Type.Boolean({ default: false, description: "Allow plain HTTP on an address that is not loopback." }),
         apiKeys: Type.Array(
-          Type.Object({ name: Type.String(), key: Type.String({ minLength: 20 }), principal: PrincipalSchema, roles: Type.Array(RoleName) }, strict),
-          { default: [], description: "Keys that a start seeds into the store." },
+          Type.Object({ name: KeyName, key: SeededKey, principal: PrincipalSchema, roles: Type.Array(RoleName, { minItems: 1 }) }, strict),
+          {
+            default: [],
+            description:
+              "Keys that the start of a server stores: name, key, principal {type, id}, roles. Others are made with `workflow key create`.",
+          },
         ),
         publicUrl: Type.Union([Type.Null(), Type.String()], { default: null, description: "The URL under which others reach this server." }),
         drainTimeout: Duration("30s"),
@@ -178,6 +185,9 @@ export type LoadedConfig = {
   serverUrl: string | null;
   apiKey: string | null;
   runtimeDisabled: boolean;
+  /** AUTOKESTRA_SECRET_KEY, and the one before it, AUTOKESTRA_SECRET_KEY_OLD; no command shows them. */
+  secretKey: string | null;
+  secretKeyOld: string | null;
   /** Where a container engine may be listening, the preferred place first. */
   containerSockets: string[];
 };

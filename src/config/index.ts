@@ -1,3 +1,4 @@
+export * from "./admin-key-file.ts";
 export * from "./config.ts";
 export * from "./container-sockets.ts";
 export * from "./environment.ts";

@@ -56,6 +56,8 @@ export function loadConfig({ flags, env, cwd }: ConfigRequest): LoadedConfig {
     serverUrl: flags.server ?? variable(env, "AUTOKESTRA_SERVER_URL"),
     apiKey: flags.apiKey ?? variable(env, "AUTOKESTRA_API_KEY"),
     runtimeDisabled: env["AUTOKESTRA_DISABLE_RUNTIME"] === "1",
+    secretKey: variable(env, "AUTOKESTRA_SECRET_KEY"),
+    secretKeyOld: variable(env, "AUTOKESTRA_SECRET_KEY_OLD"),
     containerSockets: listContainerSockets(config.plugins.docker.socket, env),
   };
 }

@@ -183,6 +183,21 @@ export type CreatedKey = Static<typeof CreatedKeySchema>;
 export const KeyListSchema = Type.Object({ keys: Type.Array(KeySchema), nextCursor: Cursor });
 export type KeyList = Static<typeof KeyListSchema>;
 
+const SecretItemSchema = Type.Object({ name: Type.String(), createdAt: Time, updatedAt: Time, by: Type.String() });
+export type SecretItem = Static<typeof SecretItemSchema>;
+export const SecretListSchema = Type.Object({ secrets: Type.Array(SecretItemSchema), nextCursor: Cursor });
+export type SecretList = Static<typeof SecretListSchema>;
+/** A secret's bytes on the wire: text, or base64 of what is not UTF-8. */
+export const SecretSchema = Type.Object({ name: Type.String(), value: Type.String(), encoding: Type.Optional(Type.Literal("base64")) });
+export type Secret = Static<typeof SecretSchema>;
+export const SecretKeyRotationSchema = Type.Object({
+  keyId: Type.String(),
+  source: literals(["file", "hex", "passphrase"] as const),
+  secrets: Type.Integer(),
+  sealedValues: Type.Integer(),
+});
+export type SecretKeyRotation = Static<typeof SecretKeyRotationSchema>;
+
 export const StatusSchema = Type.Object({
   version: Type.String(),
   pid: Type.Integer(),

@@ -4,6 +4,7 @@ export * from "./diagnostic.ts";
 export * from "./event.ts";
 export * from "./formats.ts";
 export * from "./principal.ts";
+export * from "./secret.ts";
 export * from "./state.ts";
 export * from "./workflow.ts";
 export * from "./permissions/index.ts";

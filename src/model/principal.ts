@@ -46,6 +46,8 @@ export const roles = {
 } as const satisfies Record<string, readonly Scope[]>;
 export type Role = keyof typeof roles;
 
+export const roleNames = Object.keys(roles) as Role[];
+
 export function isScope(text: string): text is Scope {
   return (scopes as readonly string[]).includes(text);
 }
@@ -64,6 +66,11 @@ export function scopesOf(roleNames: readonly string[], single: readonly string[]
 /** `admin` contains every scope. */
 export function hasScope(held: ReadonlySet<Scope>, wanted: Scope): boolean {
   return held.has("admin") || held.has(wanted);
+}
+
+/** The roles that hold a scope, `admin` always among them. */
+export function rolesWith(scope: Scope): Role[] {
+  return roleNames.filter((role) => hasScope(scopesOf([role], []), scope));
 }
 
 /** Someone who was authenticated, with what they may do. `session` is the TRACE session their events belong to. */

@@ -1,8 +1,8 @@
 // Row changes: the one language in which events become rows. Projectors return them, stores apply them; no SQL on either side.
 import type { ExecutionState, Subject, TaskState } from "../model/index.ts";
 
-/** What a column may hold. JSON is text; times are milliseconds; flags are 0 or 1. */
-export type Cell = string | number | null;
+/** What a column may hold. JSON is text; times are milliseconds; flags are 0 or 1; bytes are only in side tables. */
+export type Cell = string | number | null | Uint8Array;
 
 /** Tables folded from events alone; `verify --state` folds them again and compares. */
 export type Projections = {
@@ -128,6 +128,28 @@ export type SideTables = {
     key: { command_id: string };
     row: { command_id: string; execution_id: string; kind: string; body: string; by: string; created_at: number };
   };
+  /** Which key everything below is encrypted with: one row. */
+  secret_key: {
+    key: { id: 1 };
+    row: { id: 1; key_id: string; source: "file" | "hex" | "passphrase"; salt: string | null; created_at: number };
+  };
+  secrets: {
+    key: { name: string };
+    row: { name: string; key_id: string; nonce: Uint8Array; ciphertext: Uint8Array; created_at: number; updated_at: number; by: string };
+  };
+  /** The true values of what masking changed; `task` is empty and `item_index` −1 where there is none. */
+  sealed_values: {
+    key: { execution_id: string; task: string; item_index: number; member: string };
+    row: {
+      execution_id: string;
+      task: string;
+      item_index: number;
+      member: string;
+      key_id: string;
+      nonce: Uint8Array;
+      ciphertext: Uint8Array;
+    };
+  };
 };
 
 export type Tables = Projections & SideTables;
@@ -161,6 +183,9 @@ export const keyColumns: { [T in TableName]: readonly string[] } = {
   key_hashes: ["sha256"],
   idempotency: ["scope", "key"],
   commands: ["command_id"],
+  secret_key: ["id"],
+  secrets: ["name"],
+  sealed_values: ["execution_id", "task", "item_index", "member"],
 };
 
 export const projectionNames: readonly ProjectionName[] = [

@@ -51,6 +51,19 @@ export type CommitRequest = {
   blobs?: readonly Blob[];
   /** Taken in before; one that is not there any more refuses the request (STORE_UNAVAILABLE). */
   blobFiles?: readonly BlobFile[];
+  /** Id of the key that encrypted rows among the changes: must be the store's key then; else SECRET_KEY_WRONG. */
+  sealedWith?: string;
+  /** Encrypts all secrets and sealed values again, in the same step. */
+  rotation?: KeyRotation;
+};
+/** A row that is encrypted, of either table. */
+export type EncryptedRow = ({ table: "secrets" } & RowOf<"secrets">) | ({ table: "sealed_values" } & RowOf<"sealed_values">);
+export type KeyRotation = {
+  /** Id of the key that must be the store's; else SECRET_KEY_WRONG. */
+  from: string;
+  to: RowOf<"secret_key">;
+  /** What it throws refuses the whole request. */
+  reseal(row: EncryptedRow): { nonce: Uint8Array; ciphertext: Uint8Array };
 };
 export type CommittedEvent = { seq: number; sequence: number; body: string; hash: string; draft: EventDraft };
 export type CommitOutcome = { ok: true; events: CommittedEvent[]; claim: Claim | null; logIds: number[] } | { ok: false; error: CodedError };
@@ -202,6 +215,16 @@ export interface PluginStore {
   listPluginApprovals(plugin: string): Promise<RowOf<"plugin_approvals">[]>;
 }
 
+export interface SecretStore {
+  /** The key that everything is encrypted with; null before the first secret. */
+  findSecretKey(): Promise<RowOf<"secret_key"> | null>;
+  findSecret(name: string): Promise<RowOf<"secrets"> | null>;
+  /** In name order after the given name. */
+  listSecrets(selection: { afterName?: string; limit: number }): Promise<RowOf<"secrets">[]>;
+  /** All sealed values of an execution. */
+  listSealed(executionId: string): Promise<RowOf<"sealed_values">[]>;
+}
+
 export interface SessionStore {
   findSession(id: string): Promise<RowOf<"sessions"> | null>;
   /** Service sessions that have not ended. */
@@ -230,6 +253,7 @@ export interface Store
     BlobStore,
     KeyStore,
     PluginStore,
+    SecretStore,
     SessionStore,
     ClaimStore,
     IdempotencyStore {
@@ -237,5 +261,7 @@ export interface Store
   readonly path: string;
   /** The store as it is now, whatever is written meanwhile; for reading, and to be closed. A store in memory gives itself. */
   snapshot(): Promise<Store>;
+  /** Writes the store of one moment into a new file of its own, for the owner only; files of blobs are not in it. Others go on writing. */
+  copyTo(path: string): Promise<void>;
   close(): Promise<void>;
 }

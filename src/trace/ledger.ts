@@ -9,6 +9,7 @@ import type {
   CommitOutcome,
   CommitRequest,
   CommittedEvent,
+  KeyRotation,
   LogLine,
   RowChange,
   Store,
@@ -33,6 +34,9 @@ export type LedgerCommit = {
   blobs?: readonly Blob[];
   /** Blobs that the store took in before and that these events name. */
   blobFiles?: readonly BlobFile[];
+  /** Id of the key that encrypted rows among the side changes; another one by now: SECRET_KEY_WRONG. */
+  sealedWith?: string;
+  rotation?: KeyRotation;
 };
 export type LedgerReceipt = { events: CommittedEvent[]; claim: Claim | null; logIds: number[] };
 
@@ -160,5 +164,7 @@ function prepare(wish: LedgerCommit): CommitRequest {
   if (wish.release !== undefined) request.release = wish.release;
   if (wish.logs !== undefined) request.logs = wish.logs;
   if (wish.blobFiles !== undefined) request.blobFiles = wish.blobFiles;
+  if (wish.sealedWith !== undefined) request.sealedWith = wish.sealedWith;
+  if (wish.rotation !== undefined) request.rotation = wish.rotation;
   return request;
 }

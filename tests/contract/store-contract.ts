@@ -7,6 +7,7 @@ import { commitCases } from "./commit-cases.ts";
 import { eventCases } from "./event-cases.ts";
 import { logCases } from "./log-cases.ts";
 import { rowCases } from "./row-cases.ts";
+import { secretCases } from "./secret-cases.ts";
 import { sharedCases } from "./shared-cases.ts";
 
 export type OpenStore = () => Promise<Store>;
@@ -30,6 +31,7 @@ export function describeStore(name: string, open: OpenStore, again?: (first: Sto
     logCases(openKept);
     blobCases(openKept);
     rowCases(openKept);
+    secretCases(openKept);
     if (again !== undefined) sharedCases(openKept, (first) => kept(again(first)));
   });
 }

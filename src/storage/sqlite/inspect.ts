@@ -15,14 +15,15 @@ export type StoreInspection = {
 
 const damageMax = 10;
 
-/** Reads every page of the file. @throws STORE_UNAVAILABLE when it cannot be opened at all */
-export function inspectSqlite(path: string): StoreInspection {
+/** Reads every page of the file; `thorough` also holds every index against its table. @throws STORE_UNAVAILABLE when it cannot be opened at all */
+export function inspectSqlite(path: string, { thorough }: { thorough: boolean } = { thorough: false }): StoreInspection {
   let db: Database | null = null;
   try {
     db = new Database(path, { readonly: true });
     db.run("pragma busy_timeout = 10000");
-    const found = db.query<{ quick_check: string }, []>(`pragma quick_check(${damageMax})`).all();
-    const damage = found.map((row) => row.quick_check).filter((text) => text !== "ok");
+    const check = thorough ? "integrity_check" : "quick_check";
+    const found = db.query<Record<string, string>, []>(`pragma ${check}(${damageMax})`).all();
+    const damage = found.map((row) => row[check] ?? "").filter((text) => text !== "ok");
     if (db.query("select 1 from sqlite_schema where name = 'migrations'").get() === null) return { damage, missing: [], unknown: null };
     const done = db.query<{ id: number; sha256: string }, []>("select id, sha256 from migrations").all();
     const known = new Map(migrations.map((migration) => [migration.id, sha256Hex(migration.sql)]));

@@ -8,6 +8,7 @@ import { fenceHolds, releaseClaim, takeClaim } from "./claims.ts";
 import { type Connection, isConstraint, storeError } from "./database.ts";
 import { insertLogs } from "./logs.ts";
 import { applyChange } from "./rows.ts";
+import { requireKey, rotateKey } from "./secrets.ts";
 
 type Head = { ordinal: number; events: number; lastHash: string; lastTime: number; isChanged: boolean };
 
@@ -119,6 +120,8 @@ function refusalOf(cause: unknown): CodedError {
 function write(writer: Writer, request: CommitRequest): CommitOutcome {
   const { db } = writer;
   const claim = checkClaims(db, request);
+  if (request.sealedWith !== undefined) requireKey(db, request.sealedWith);
+  if (request.rotation !== undefined) rotateKey(db, request.rotation);
   for (const [traceId, sequence] of request.expected ?? [])
     if ((findHead(writer, traceId)?.events ?? 0) !== sequence)
       throw fail("CLAIM_LOST", `Cannot write to trace "${traceId}": another writer was first`);

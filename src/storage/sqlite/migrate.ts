@@ -3,6 +3,7 @@ import { closeSync, openSync, rmSync } from "node:fs";
 import { fail, sha256Hex } from "../../base/index.ts";
 import { Connection } from "./database.ts";
 import pluginApprovals from "./migrations/0002_plugin_approvals.sql" with { type: "text" };
+import secrets from "./migrations/0003_secrets.sql" with { type: "text" };
 import foundation from "./migrations/0001_foundation.sql" with { type: "text" };
 
 export type Migration = { id: number; name: string; sql: string };
@@ -11,6 +12,7 @@ export type Migration = { id: number; name: string; sql: string };
 export const migrations: readonly Migration[] = [
   { id: 1, name: "foundation", sql: foundation },
   { id: 2, name: "plugin_approvals", sql: pluginApprovals },
+  { id: 3, name: "secrets", sql: secrets },
 ];
 
 const ledger = `create table if not exists migrations (

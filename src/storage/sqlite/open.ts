@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { assert, isCoded } from "../../base/index.ts";
 import type { RowOf } from "../changes.ts";
 import type { Store } from "../ports.ts";
+import { copyTo } from "./backup.ts";
 import { type BlobPlace, findBlob, openBlob, sweepBlobs, writeBlobFile } from "./blobs.ts";
 import { extendClaims, findClaims, releaseClaims } from "./claims.ts";
 import { Connection, storeError } from "./database.ts";
@@ -14,6 +15,7 @@ import { insertLogs, selectLogs } from "./logs.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { countByState, dumpTable, selectExecutions, selectOfTasks, selectUnfinished, selectWorkflows } from "./reads.ts";
 import { applyChange } from "./rows.ts";
+import { findSecretKey, selectSealed, selectSecrets } from "./secrets.ts";
 
 export type SqliteOptions = {
   /** Database file, or `:memory:`. */
@@ -71,6 +73,7 @@ function bind(db: Connection, blobFolder: BlobPlace): Store {
     ),
     sweepIdempotency: later((now) => void db.run("delete from idempotency where expires_at <= ?", now)),
     snapshot: later(() => openSnapshot(db, blobFolder)),
+    copyTo: later((target) => copyTo(db, target)),
     close: later(() => db.close()),
   };
 }
@@ -166,6 +169,10 @@ function bindReads(db: Connection) {
     listPluginApprovals: later((plugin: string) =>
       db.all<RowOf<"plugin_approvals">>("select * from plugin_approvals where plugin = ? order by workflow", plugin),
     ),
+    findSecretKey: later(() => findSecretKey(db)),
+    findSecret: later((name: string) => db.get<RowOf<"secrets">>("select * from secrets where name = ?", name)),
+    listSecrets: later((selection: Parameters<Store["listSecrets"]>[0]) => selectSecrets(db, selection)),
+    listSealed: later((executionId: string) => selectSealed(db, executionId)),
     findSession: later((id: string) => db.get<RowOf<"sessions">>("select * from sessions where session_id = ?", id)),
     listOpenSessions: later(() => db.all<RowOf<"sessions">>("select * from sessions where ended_at is null order by started_at")),
   };

@@ -202,6 +202,36 @@ create table revisions (
 
 create index revisions_by_sha on revisions (workflow, sha256);
 
+create table sealed_values (
+  execution_id text not null,
+  task text not null,
+  item_index integer not null,
+  member text not null,
+  key_id text not null,
+  nonce blob not null check (length(nonce) = 12),
+  ciphertext blob not null,
+  primary key (execution_id, task, item_index, member)
+) strict;
+
+create table secret_key (
+  id integer primary key check (id = 1),
+  key_id text not null,
+  source text not null check (source in ('file', 'hex', 'passphrase')),
+  -- Of a passphrase's scrypt, in hex.
+  salt text,
+  created_at integer not null
+) strict;
+
+create table secrets (
+  name text primary key,
+  key_id text not null,
+  nonce blob not null check (length(nonce) = 12),
+  ciphertext blob not null,
+  created_at integer not null,
+  updated_at integer not null,
+  "by" text not null
+) strict;
+
 create table sessions (
   session_id text primary key,
   trace_id text not null,

@@ -9,15 +9,24 @@ import { executionEvents } from "./execution.ts";
 import { keyEvents } from "./key.ts";
 import { permissionEvents } from "./permission.ts";
 import { pluginEvents } from "./plugin.ts";
+import { secretEvents } from "./secret.ts";
 import { serverEvents } from "./server.ts";
 import { sessionEvents } from "./session.ts";
 import { taskEvents } from "./task.ts";
 import { workflowEvents } from "./workflow.ts";
 
 export const catalogue: ReadonlyMap<string, EventDefinition> = new Map(
-  [...sessionEvents, ...workflowEvents, ...executionEvents, ...taskEvents, ...permissionEvents, ...keyEvents, ...pluginEvents, ...serverEvents].map(
-    (definition) => [definition.type, definition],
-  ),
+  [
+    ...sessionEvents,
+    ...workflowEvents,
+    ...executionEvents,
+    ...taskEvents,
+    ...permissionEvents,
+    ...keyEvents,
+    ...pluginEvents,
+    ...secretEvents,
+    ...serverEvents,
+  ].map((definition) => [definition.type, definition]),
 );
 
 const checks = new Map<string, TypeCheck<TObject>>();

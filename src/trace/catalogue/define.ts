@@ -38,6 +38,8 @@ export const Uuid = Type.String({ format: "uuid" });
 export const Time = Type.String({ format: "date-time" });
 export const Sha256 = Type.String({ pattern: "^[0-9a-f]{64}$" });
 export const NullableText = Type.Union([Type.String(), Type.Null()]);
+/** Said where masking changed the value: the true one is kept sealed beside the ledger. */
+export const Sealed = Type.Optional(Type.Literal(true));
 export const AnyJson = Type.Unknown();
 export const ErrorPayload = Type.Object({ code: Type.String(), kind: Type.String(), message: Type.String() }, { additionalProperties: true });
 export const PrincipalPayload = Type.Object({ type: Type.String(), id: Type.String() });

@@ -2,7 +2,7 @@
 import { Type } from "@sinclair/typebox";
 import type { EventDraft, ExecutionState } from "../../model/index.ts";
 import type { RowChange } from "../../storage/index.ts";
-import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, NullableTime, Sha256, Text, text, Uuid } from "./define.ts";
+import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, NullableTime, Sealed, Sha256, Text, text, Uuid } from "./define.ts";
 
 const TriggerPayload = Type.Object({ type: Text, id: NullableText, scheduled_at: NullableTime, by: NullableText });
 
@@ -29,6 +29,7 @@ export const executionEvents = [
       sha256: Sha256,
       trigger: TriggerPayload,
       inputs: AnyJson,
+      sealed: Sealed,
       parent: Type.Optional(Type.Object({ execution_id: Uuid, task: Text })),
       labels: Type.Optional(Type.Record(Type.String(), Type.String())),
       /** Overrides the workflow's own. */
@@ -86,7 +87,7 @@ export const executionEvents = [
   defineEvent({
     type: "trace.execution.succeeded",
     means: "Every task ended well.",
-    payload: { execution_id: Uuid, outputs: AnyJson, digest: Sha256 },
+    payload: { execution_id: Uuid, outputs: AnyJson, sealed: Sealed, digest: Sha256 },
     project: (payload, event) =>
       move(event, "SUCCESS", { reason: "SUCCESS", outputs: text(payload.outputs), digest: payload.digest, ended_at: event.time }),
   }),

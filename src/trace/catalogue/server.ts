@@ -1,6 +1,8 @@
 // Server and store events: in the system trace, folded into no rows.
 import { Type } from "@sinclair/typebox";
-import { AnyJson, defineEvent, Text, Uuid } from "./define.ts";
+import { AnyJson, defineEvent, Sha256, Text, Uuid } from "./define.ts";
+
+const Count = Type.Integer({ minimum: 0 });
 
 export const serverEvents = [
   defineEvent({
@@ -9,6 +11,16 @@ export const serverEvents = [
     payload: { version: Text, system_trace_id: Uuid, stack: AnyJson },
   }),
   defineEvent({ type: "trace.server.stopped", means: "A server stopped in order.", payload: { reason: Text } }),
+  defineEvent({
+    type: "trace.store.backed_up",
+    means: "A backup of the store was made: the name of its file, the file's digest, and the last event in it.",
+    payload: { file: Text, sha256: Sha256, last_seq: Count },
+  }),
+  defineEvent({
+    type: "trace.store.restored",
+    means: "The store was restored from a backup, whose last event was last_seq; what the store lost with it is not in the record.",
+    payload: { sha256: Sha256, last_seq: Count },
+  }),
   defineEvent({
     type: "trace.runtime.error",
     severity: "error",

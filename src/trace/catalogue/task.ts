@@ -2,7 +2,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { EventDraft, TaskState } from "../../model/index.ts";
 import type { RowChange, RowOf } from "../../storage/index.ts";
-import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, Sha256, Text, text, Time, Uuid } from "./define.ts";
+import { AnyJson, defineEvent, ErrorPayload, Id, millis, NullableText, Sealed, Sha256, Text, text, Time, Uuid } from "./define.ts";
 
 const Count = Type.Integer({ minimum: 0 });
 const Nullable = <T extends ReturnType<typeof Type.Integer>>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -76,7 +76,7 @@ export const taskEvents = [
   defineEvent({
     type: "trace.task.succeeded",
     means: "The attempt's result, before anything that depends on it starts; the files it left are the event's artifacts.",
-    payload: { ...place, output: AnyJson, ...ended },
+    payload: { ...place, output: AnyJson, sealed: Sealed, ...ended },
     project: (payload, event) => [
       putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output) }),
       ...endAttempt(payload, event, payload),

@@ -232,6 +232,16 @@ test("server URL, key and the runtime switch come from flags and environment", (
   });
 });
 
+test("[WF-09] the master key comes from the environment, an empty one is none, and no row shows it", () => {
+  const env = { AUTOKESTRA_SECRET_KEY: "not for any screen", AUTOKESTRA_SECRET_KEY_OLD: "nor this one" };
+  const loaded = load({}, env);
+  expect(loaded).toMatchObject({ secretKey: "not for any screen", secretKeyOld: "nor this one" });
+  const shown = JSON.stringify([configRows(loaded), loaded.config, loaded.sources, loaded.ignoredEnv]);
+  for (const key of Object.values(env)) expect(shown).not.toContain(key);
+  for (const none of [{}, { AUTOKESTRA_SECRET_KEY: "", AUTOKESTRA_SECRET_KEY_OLD: "" }])
+    expect(load({}, none)).toMatchObject({ secretKey: null, secretKeyOld: null });
+});
+
 test("a ceiling of permissions has the form of a workflow's block", () => {
   expect(load().config.plugins.permissions).toBeNull();
   write(

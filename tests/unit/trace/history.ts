@@ -107,6 +107,11 @@ const around: Step[] = [
   inSystem("plugin.approved", plugin("report", null)),
   inSystem("plugin.approved", plugin("gone", "hello")),
   inSystem("plugin.removed", { ...plugin("gone", null), approvals: ["hello", ""] }),
+  inSystem("secret.written", { name: "TOKEN" }),
+  inSystem("secret.rotated", { key_id: "3".repeat(32) }),
+  inSystem("secret.deleted", { name: "TOKEN" }),
+  inSystem("store.backed_up", { file: "store.tar.gz", sha256: hash("8"), last_seq: 20 }),
+  inSystem("store.restored", { sha256: hash("8"), last_seq: 20 }),
 ];
 
 const runs: Step[] = [
@@ -164,6 +169,16 @@ const runs: Step[] = [
   ),
 ];
 
+const masked: Step[] = [
+  created(4, { inputs: { token: "***" }, sealed: true }),
+  ofExecution(4, "secret.accessed", { task: null, item_index: null, attempt: null, name: "TOKEN" }),
+  ofExecution(4, "execution.started"),
+  ofExecution(4, "secret.accessed", { task: "a", item_index: null, attempt: 1, name: "TOKEN" }),
+  started(4, "a"),
+  ofTask(4, "succeeded", "a", { output: { token: "***" }, sealed: true }),
+  ofExecution(4, "execution.succeeded", { outputs: { token: "***" }, sealed: true, digest: hash("4") }),
+];
+
 const end: Step[] = [
   step(agent, "session.ended", { session_id: agent, reason: "expired", total_events: 1, resolutions: 0, actions_executed: 0 }),
   inSystem("server.stopped", { reason: "stop" }),
@@ -188,7 +203,7 @@ function toDraft({ trace, type, payload, over }: Step, index: number): EventDraf
 /** Writes the history into a store, one commit an event. */
 export async function writeHistory(store: Store): Promise<void> {
   const ledger = new Ledger({ store, schedule: (work) => void setImmediate(work) });
-  for (const [index, each] of [...around, ...runs, ...end].entries()) {
+  for (const [index, each] of [...around, ...runs, ...masked, ...end].entries()) {
     const subject = each.trace === system ? "system" : each.trace === session || each.trace === agent ? "session" : "execution";
     await ledger.commit({ events: [toDraft(each, index)], opens: new Map([[each.trace, { subject, subjectId: each.trace }]]) });
   }

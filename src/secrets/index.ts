@@ -1,0 +1,3 @@
+export * from "./masker.ts";
+export * from "./texts.ts";
+export * from "./vault.ts";

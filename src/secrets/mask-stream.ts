@@ -1,0 +1,74 @@
+// Masks a text that comes in pieces: holds back what may still become a form, and no more.
+import type { FormIndex } from "./mask-index.ts";
+import { mask, nextFrom, settle } from "./mask-spans.ts";
+
+/** Masks text that comes in pieces: a value across their borders is found too. */
+export interface MaskStream {
+  /** What of the text so far is certain; the rest is held back. */
+  push(text: string): string;
+  /** The rest. */
+  end(): string;
+}
+
+/** Held back of masked text around values with stars in them; beyond it they count as settled. */
+const settlingUnitsMax = 4096;
+
+type Indexes = { index: FormIndex; starred: FormIndex };
+
+export class MaskedStream implements MaskStream {
+  readonly #indexes: () => Indexes;
+  /** As it came. */
+  #held = "";
+  /** Units at the start of what is held that a mask stands for which was given already; -1 when what was given last is no mask. */
+  #covered = -1;
+  /** Masked, but what follows may make a value with stars of it. */
+  #settling = "";
+
+  constructor(indexes: () => Indexes) {
+    this.#indexes = indexes;
+  }
+
+  push(text: string): string {
+    const { index, starred } = this.#indexes();
+    if (index.isEmpty) return text;
+    const whole = this.#held + text;
+    return this.#settle(this.#take(whole, index, index.heldFrom(whole)), starred, false);
+  }
+
+  end(): string {
+    const { index, starred } = this.#indexes();
+    return this.#settle(this.#take(this.#held, index, this.#held.length), starred, true);
+  }
+
+  /** Masks all before `until`, and holds the rest. */
+  #take(text: string, index: FormIndex, until: number): string {
+    let [out, end, given] = ["", this.#covered, Math.max(0, this.#covered)];
+    for (let at = index.find(text, 0, given); at >= 0 && at < until; at = index.find(text, nextFrom(index, at, end), end)) {
+      if (end < 0 || at > end) out += text.slice(given, at) + mask;
+      [end, given] = [index.end, index.end];
+    }
+    if (given < until) out += text.slice(given, until);
+    this.#covered = end >= until ? end - until : -1;
+    this.#held = text.slice(until);
+    return out;
+  }
+
+  #settle(masked: string, starred: FormIndex, isEnd: boolean): string {
+    if (starred.isEmpty) return masked;
+    const text = settle(this.#settling + masked, starred);
+    const from = isEnd ? text.length : settledUntil(text, starred);
+    this.#settling = text.slice(from);
+    return text.slice(0, from);
+  }
+}
+
+/** What is held may become a mask, which then meets what stands before it, and so on. */
+function settledUntil(text: string, starred: FormIndex): number {
+  let from = starred.heldFrom(text);
+  for (;;) {
+    const near = Math.max(0, from - starred.lengthMax);
+    const before = Math.min(from, near + starred.heldFrom(`${text.slice(near, from)}*`, true));
+    if (before === from || text.length - before > settlingUnitsMax) return from;
+    from = before;
+  }
+}
