@@ -2,6 +2,7 @@
 import type { JsonObject } from "../base/index.ts";
 import type { LoadedConfig } from "../config/index.ts";
 import type { Caller, Execution, Permissions, RunGrants } from "../model/index.ts";
+import type { BackupAdmin } from "./backup/admin.ts";
 import type { Facade } from "./facade.ts";
 import type { VerifyReport, VerifyRequest } from "../trace/index.ts";
 
@@ -77,17 +78,19 @@ export interface App {
   facade(caller: Caller): Facade;
   /** The principal `user:<os user>` with every scope, for commands that act on the store in this process. */
   localCaller(): Caller;
-  /** Null when the key is unknown, revoked or expired. Compares digests in constant time. */
+  /** Null when the key is unknown, revoked or expired; one that another process revoked may last a quarter of a second more. */
   authenticate(key: string): Promise<Caller | null>;
-  /** Whether a key that was valid still is; open streams ask once a second. */
+  /** Whether a key that was valid still is; open streams ask twice a second. */
   isKeyLive(keyId: string): Promise<boolean>;
   /** True once the store is open and recovery is done. */
   readonly ready: boolean;
-  /** The admin key of the first start, written to `<data>/admin.key` when there is none yet. */
+  /** Sees to it that `<data>/admin.key` holds a key that works. @throws STORE_UNAVAILABLE */
   ensureAdminKey(): Promise<void>;
   runOneShot(request: OneShotRequest): Promise<OneShot>;
   /** What only the machine's own user does with plugins: there is no route for it. */
   readonly plugins: PluginAdmin;
+  /** Backups of this store; putting one back is `restoreStore`, which opens no store that is there. */
+  readonly backups: BackupAdmin;
   verify(request: VerifyRequest): Promise<VerifyReport>;
   /** Stops taking work, lets tasks finish up to `drainMs`, stops them, closes. */
   close(options?: { drainMs?: number }): Promise<void>;

@@ -4,6 +4,7 @@ import type { LoadedConfig } from "../config/index.ts";
 import type { Engine, Timers } from "../engine/index.ts";
 import { actorOf, type Artifact, type Caller, type EventDraft, type Severity } from "../model/index.ts";
 import type { PluginRegistry } from "../plugins/index.ts";
+import type { Vault } from "../secrets/index.ts";
 import type { Store, TraceSubject } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
 import type { SandboxReport } from "./sandbox-report.ts";
@@ -13,6 +14,7 @@ export type AppContext = {
   loaded: LoadedConfig;
   store: Store;
   ledger: Ledger;
+  vault: Vault;
   engine: Engine;
   clock: Clock;
   ids: Ids;

@@ -16,6 +16,9 @@ import type {
   Principal,
   RevisionDetail,
   RevisionList,
+  Secret,
+  SecretKeyRotation,
+  SecretList,
   Started,
   Status,
   TaskRunList,
@@ -146,4 +149,15 @@ export interface Facade {
   listKeys(page: Page): Promise<KeyList>;
   /** @throws KEY_NOT_FOUND */
   revokeKey(id: string): Promise<Key>;
+
+  /** Without values. */
+  listSecrets(page: Page): Promise<SecretList>;
+  /** @throws SECRET_INVALID, SECRET_KEY_WRONG, FILE_MODE_UNSAFE */
+  setSecret(secret: Secret): Promise<void>;
+  /** @throws SECRET_NOT_FOUND, SECRET_KEY_WRONG, SECRET_TAMPERED, FILE_MODE_UNSAFE */
+  getSecret(name: string): Promise<Secret>;
+  /** @throws SECRET_NOT_FOUND */
+  deleteSecret(name: string): Promise<void>;
+  /** Encrypts everything again under a new key. @throws SECRET_KEY_WRONG, SECRET_TAMPERED, FILE_MODE_UNSAFE, CONFIG_INVALID */
+  rotateSecretKey(): Promise<SecretKeyRotation>;
 }

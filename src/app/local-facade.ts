@@ -35,6 +35,11 @@ export function bindFacade(context: AppContext, caller: Caller): Facade {
     createKey: (request) => verbs.createKey(context, caller, request),
     listKeys: (page) => verbs.listKeys(context, page),
     revokeKey: (id) => verbs.revokeKey(context, caller, id),
+    listSecrets: (page) => verbs.listSecrets(context, page),
+    setSecret: (secret) => verbs.setSecret(context, caller, secret),
+    getSecret: (name) => verbs.getSecret(context, name),
+    deleteSecret: (name) => verbs.deleteSecret(context, caller, name),
+    rotateSecretKey: () => verbs.rotateSecretKey(context, caller),
   };
 }
 

@@ -1,15 +1,25 @@
 // The composition root: opens the store of a configuration and wires everything to it.
-import { lstatSync, mkdirSync, openSync, closeSync, writeSync, fsyncSync } from "node:fs";
 import { join } from "node:path";
-import { keyDigest } from "../access/index.ts";
 import { toErrorBody, version } from "../base/index.ts";
 import { ensureDataDir, environment } from "../config/index.ts";
 import { Engine, type TaskInvoker } from "../engine/index.ts";
 import { type Caller, type Principal, scopes, type TaskDefinition } from "../model/index.ts";
-import { keepProbes, type PluginRegistry, selfTest, sweepSocketFolders, Workspaces } from "../plugins/index.ts";
+import {
+  type ContainerRunner,
+  disableCoreDumps,
+  keepProbes,
+  type PluginRegistry,
+  selfTest,
+  sweepSocketFolders,
+  Workspaces,
+} from "../plugins/index.ts";
+import type { Vault } from "../secrets/index.ts";
 import { openSqliteStore, type Store } from "../storage/index.ts";
 import { Ledger, verifyStore } from "../trace/index.ts";
+import { ensureAdminKey } from "./admin-key.ts";
 import type { App, AppOptions } from "./app.ts";
+import { createBackupAdmin } from "./backup/admin.ts";
+import { finishRestore } from "./backup/moves.ts";
 import { Authenticator } from "./authenticator.ts";
 import { type AppContext, systemEvent, systemOpens } from "./context.ts";
 import { bindFacade } from "./local-facade.ts";
@@ -18,15 +28,18 @@ import { createActionRunner } from "./action-runner.ts";
 import { createPluginAdmin } from "./plugin-admin.ts";
 import { createRegistry } from "./registry.ts";
 import { reportSandbox } from "./sandbox-report.ts";
+import { seedKeys } from "./seed-keys.ts";
 import { ServiceSession } from "./session.ts";
 import { osUserName, processOwner, systemClock, systemIds, systemOwners, systemTimers } from "./system.ts";
 import { AppInvoker } from "./task-invoker.ts";
-import { createKey } from "./verbs/index.ts";
+import { openVault } from "./vault.ts";
 
 /** @throws STORE_UNAVAILABLE, SCHEMA_TOO_NEW, CONFIG_INVALID */
 export async function openApp(options: AppOptions): Promise<App> {
   const { loaded } = options;
+  disableCoreDumps();
   ensureDataDir(loaded);
+  finishRestore(loaded.storePath);
   const store = openSqliteStore({ path: loaded.storePath, durability: loaded.config.storage.durability, now: systemClock.now() });
   try {
     return await wire(options, store);
@@ -41,6 +54,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   let isReady = false;
   keepProbes(join(loaded.dataDir, "runtime"), systemClock);
   const ledger = new Ledger({ store, schedule: systemTimers.soon });
+  const vault = openVault(loaded, store, (sideChanges) => ledger.commit({ events: [], sideChanges }));
   const owner = processOwner(systemIds.next());
   const principal: Principal = { type: "user", id: osUserName() };
   const sessionPrincipal: Principal = mode === "server" ? { type: "service", id: "server" } : principal;
@@ -52,11 +66,12 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const actionsOf = async (executionId: string) => (await loadDefinition(engine, store, executionId)).map((task) => task.action);
   const { containers, hasGroups } = runner;
   const invoker = new AppInvoker({ loaded, store, registry, workspaces, containers, actionsOf, hasGroups, run: (call) => runner.run(call) });
-  const engine: Engine = createEngine({ options, store, ledger, invoker, owner, registry });
+  const engine: Engine = createEngine({ options, store, ledger, vault, invoker, owner, registry });
   const context: AppContext = {
     loaded,
     store,
     ledger,
+    vault,
     engine,
     clock: systemClock,
     ids: systemIds,
@@ -74,9 +89,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   if (mode === "server") await startServer(context, service, workspaces);
   if (mode !== "command") await engine.start({ takesAll: mode === "server" });
   const tested = mode === "server" ? testSandbox(context, service) : Promise.resolve();
-  // Where no container engine answers there is nothing to remove.
-  if (mode === "server") void runner.containers.removeLeftovers((one) => !systemOwners.isDead(one.owner)).catch(() => 0);
-  if (mode === "server") sweepSocketFolders();
+  if (mode === "server") removeLeftovers(runner.containers);
   isReady = true;
   return {
     loaded,
@@ -87,10 +100,11 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     localCaller: () => local,
     authenticate: (key) => authenticator.authenticate(key),
     isKeyLive: (keyId) => authenticator.isLive(keyId),
-    ensureAdminKey: () => ensureAdminKey(context, local),
+    ensureAdminKey: () => ensureAdminKey(context, local, { isLive: async (key) => (await authenticator.authenticate(key)) !== null, onTrouble }),
     runOneShot: (request) =>
       runOneShot(context, local, request, { keep: (id) => workspaces.keep(id), observe: (id, observer) => invoker.observe(id, observer) }),
     plugins: createPluginAdmin(context, local),
+    backups: createBackupAdmin(context, local),
     verify: (request) => verifyStore(store, request, openFresh),
     close: async (how) => {
       isReady = false;
@@ -105,7 +119,13 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   };
 }
 
-type EngineParts = { options: AppOptions; store: Store; ledger: Ledger; invoker: TaskInvoker; owner: string; registry: PluginRegistry };
+/** Of processes that were killed. Where no container engine answers there is nothing to remove. */
+function removeLeftovers(containers: ContainerRunner): void {
+  void containers.removeLeftovers((one) => !systemOwners.isDead(one.owner)).catch(() => 0);
+  sweepSocketFolders();
+}
+
+type EngineParts = { options: AppOptions; store: Store; ledger: Ledger; vault: Vault; invoker: TaskInvoker; owner: string; registry: PluginRegistry };
 
 function createEngine({ options, registry, ...parts }: EngineParts): Engine {
   const { config, runtimeDisabled } = options.loaded;
@@ -163,15 +183,7 @@ async function startServer(context: AppContext, caller: Caller, workspaces: Work
   const stack = { platform: process.platform, arch: process.arch, store: context.store.kind, sandbox: context.sandbox().level };
   const payload = { version, system_trace_id: context.systemTraceId, stack };
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.server.started", payload })], opens: systemOpens(context) });
-  for (const seed of context.loaded.config.server.apiKeys) {
-    const digest = keyDigest(seed.key);
-    if (digest !== null && (await context.store.findKeyByHash(digest)) === null)
-      await createKey(
-        context,
-        { ...caller, scopes: new Set(scopes) },
-        { name: seed.name, principal: seed.principal, roles: seed.roles, scopes: [], key: seed.key },
-      );
-  }
+  await seedKeys(context, caller, onTrouble);
   await context.store.sweepBlobs(context.clock.now());
   await sweepWorkspaces(context.store, workspaces);
 }
@@ -181,20 +193,5 @@ async function sweepWorkspaces(store: Store, workspaces: Workspaces): Promise<vo
   for (const id of workspaces.list()) {
     const execution = await store.findExecution(id);
     if (execution === null || execution.ended_at !== null) workspaces.close(id);
-  }
-}
-
-/** Written once, 0600, by the first server start of the data folder. A file that is there is left alone. */
-async function ensureAdminKey(context: AppContext, caller: Caller): Promise<void> {
-  const path = join(context.loaded.dataDir, "admin.key");
-  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
-  mkdirSync(context.loaded.dataDir, { recursive: true, mode: 0o700 });
-  const { key } = await createKey(context, caller, { name: "admin", principal: caller.principal, roles: ["admin"], scopes: [] });
-  const handle = openSync(path, "wx", 0o600);
-  try {
-    writeSync(handle, `${key}\n`);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }

@@ -1,6 +1,5 @@
 // The control-flow actions that the engine runs itself: they need no process and no grant.
 import { type ErrorBody, isObject, type Json, type JsonObject, kindOf, limits, parseDuration, parseTime, toIso } from "../base/index.ts";
-import { boundLine } from "../logs/index.ts";
 import { copiedNames } from "../model/index.ts";
 
 export type EngineActionResult =
@@ -40,7 +39,7 @@ function writeLog(inputs: JsonObject): EngineActionResult {
   if (message === undefined) return invalid("Cannot write a log line: inputs.message is missing");
   if (level === undefined) return invalid(`Cannot write a log line: level "${String(inputs["level"])}" is none of ${levels.join(", ")}`);
   const text = typeof message === "string" ? message : JSON.stringify(message);
-  return { kind: "done", output: {}, log: { level, message: boundLine(text) } };
+  return { kind: "done", output: {}, log: { level, message: text } };
 }
 
 function waitFor(inputs: JsonObject, now: number): EngineActionResult {

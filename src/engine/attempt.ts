@@ -104,13 +104,14 @@ export class AttemptRun {
       deadlineAt,
       onLine: (line) => this.#take(line),
       prepared,
+      masker: this.#machine.masks.masker,
       onDenial: (denial) => this.#deny(denial),
     });
   }
 
   /** At once: who follows the log or the trace sees it while the task runs. */
   #deny(denial: Denial): void {
-    const news = this.#isOver ? null : this.#denials.note(denial);
+    const news = this.#isOver ? null : this.#denials.note(this.#machine.masks.denial(denial));
     if (news === null) return;
     const metadata = news.denial === null ? null : denialMetadata(news.denial);
     this.#log.add({ source: "engine", level: "ERROR", message: news.line, metadata, time: this.#now() });
@@ -119,7 +120,8 @@ export class AttemptRun {
   }
 
   #take(line: Parameters<TaskCall["onLine"]>[0]): Promise<void> | void {
-    this.#log.add({ ...line, time: this.#now() });
+    const { masks } = this.#machine;
+    this.#log.add({ ...line, message: masks.text(line.message), metadata: masks.json(line.metadata), time: this.#now() });
     if (this.#log.pending >= flushLines) return this.#flushNow();
     this.#flush ??= this.#deps.timers.set(this.#now() + flushMs, () => void this.#flushNow());
   }

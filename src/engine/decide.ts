@@ -1,11 +1,12 @@
 // The pure machine: given an execution's state, which events come next. It starts nothing and writes nothing.
 import { assert, type ErrorBody, type Json, type JsonObject, toIso } from "../base/index.ts";
+import { boundLine } from "../logs/index.ts";
 import { envTexts, grantedEnv, isEngineAction, runEngineAction } from "./actions.ts";
 import { type DecideContext, type Decision, type EngineContext, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
 import { decideEnd } from "./end.ts";
 import { deadlineOf, hasReady, isDone, isEnded, type Machine, type TaskRunMachine } from "./machine.ts";
 import type { TaskAsk, TaskPrepared } from "./ports.ts";
-import { expressionFailure, failureEvent, reasonOf, shapeOutput, storableError } from "./results.ts";
+import { expressionFailure, failureEvent, reasonOf, shapeOutput, showOutput, storableError } from "./results.ts";
 import { scopeOf } from "./scope.ts";
 
 /**
@@ -96,10 +97,10 @@ function timedOut(machine: Machine, context: DecideContext, run: TaskRunMachine)
 function succeed(machine: Machine, context: DecideContext, run: TaskRunMachine, raw: Json): Decision {
   const shaped = shapeOutput(machine, run, raw);
   const duration_ms = Math.max(0, context.clock.now() - (run.startedAt ?? context.clock.now()));
-  const event = shaped.ok
-    ? taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { output: shaped.output, duration_ms } })
-    : failureEvent(machine, context, { run, error: shaped.error, retryable: false, ended: { duration_ms } });
-  return { ...nothing, events: [event] };
+  if (!shaped.ok)
+    return { ...nothing, events: [failureEvent(machine, context, { run, error: shaped.error, retryable: false, ended: { duration_ms } })] };
+  const { output, sealed } = showOutput(machine, run, shaped.output);
+  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { ...output, duration_ms } })], sealed };
 }
 
 /** The first ready task that can be decided now: skipped, failed, done by the engine, or started where a slot is free. */
@@ -109,6 +110,7 @@ function decideReady(machine: Machine, context: DecideContext): Decision | null 
   for (const id of window) {
     const run = machine.runs.get(id);
     if (run === undefined) continue;
+    if (machine.sealProblem !== null) return { ...nothing, events: [failedBefore(machine, context, run, machine.sealProblem)] };
     const verdict = run.attempt > 0 ? { runs: true as const } : mayRun(machine, run);
     if (!verdict.runs) {
       const { error, reason } = verdict;
@@ -153,29 +155,37 @@ function failedBefore(machine: Machine, context: DecideContext, run: TaskRunMach
 function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision | null {
   const { definition } = run.task;
   if (context.preparation.isUnderWay(definition.id)) return null;
+  const secrets = context.preparation.secrets(definition.id, run.task.secrets);
+  if (secrets === null) return null;
+  if (!secrets.ok) return { ...nothing, events: [failedBefore(machine, context, run, secrets.error)] };
+  machine.masks.add(secrets.masks);
+  const accessed = (at: { attempt: number | null; spanId?: string }) =>
+    Object.keys(secrets.values).map((name) => taskEvent(machine, run, context, { type: "trace.secret.accessed", payload: { name }, ...at }));
   let inputs: JsonObject;
   let ownEnv: Record<string, string>;
   try {
-    const scope = scopeOf(machine, run);
+    const scope = scopeOf(machine, run, secrets.values);
     inputs = run.task.inputs.evaluate(scope) as JsonObject;
     ownEnv = envTexts(run.task.env.evaluate(scope));
   } catch (cause) {
-    return { ...nothing, events: [failedBefore(machine, context, run, expressionFailure(cause))] };
+    return { ...nothing, events: [...accessed({ attempt: null }), failedBefore(machine, context, run, expressionFailure(cause))] };
   }
   const attempt = run.attempt + 1;
   const spanId = context.ids.next();
   const { action } = definition;
-  const startedEvent = (payload: JsonObject) =>
-    taskEvent(machine, run, context, { type: "trace.task.started", payload: { action, ...payload }, attempt, spanId });
+  const startedEvents = (payload: JsonObject) => [
+    taskEvent(machine, run, context, { type: "trace.task.started", payload: { action, ...payload }, attempt, spanId }),
+    ...accessed({ attempt, spanId }),
+  ];
   if (isEngineAction(action)) {
-    const started = startedEvent({ runtime: "engine", permissions: {}, sandbox: { level: "off", layers: [] } });
+    const started = startedEvents({ runtime: "engine", permissions: {}, sandbox: { level: "off", layers: [] } });
     return runInEngine(machine, context, { run, attempt, spanId, inputs, started });
   }
   const prepared = context.preparation.ask(askOf(machine, run, inputs));
   if (prepared === null) return null;
   const env = { ...grantedEnv(context.environment, prepared.env), ...ownEnv };
   const start = { task: definition.id, attempt, action, inputs, env, timeoutMs: definition.timeoutMs ?? prepared.timeoutMs, prepared };
-  return { ...nothing, events: [startedEvent(recordOf(prepared))], starts: [start] };
+  return { ...nothing, events: startedEvents(recordOf(machine, prepared)), starts: [start] };
 }
 
 function askOf(machine: Machine, run: TaskRunMachine, inputs: JsonObject): TaskAsk {
@@ -195,9 +205,9 @@ function askOf(machine: Machine, run: TaskRunMachine, inputs: JsonObject): TaskA
   };
 }
 
-function recordOf(prepared: TaskPrepared): JsonObject {
-  const { runtime, pluginSha256, imageDigest, permissions, sandbox } = prepared;
-  const record: JsonObject = { runtime, permissions, sandbox };
+function recordOf(machine: Machine, prepared: TaskPrepared): JsonObject {
+  const { runtime, pluginSha256, imageDigest, sandbox } = prepared;
+  const record: JsonObject = { runtime, permissions: machine.masks.permissions(prepared.permissions), sandbox };
   if (pluginSha256 !== null) record["plugin_sha256"] = pluginSha256;
   if (imageDigest !== null) record["image_digest"] = imageDigest;
   return record;
@@ -206,23 +216,26 @@ function recordOf(prepared: TaskPrepared): JsonObject {
 function runInEngine(
   machine: Machine,
   context: DecideContext,
-  at: { run: TaskRunMachine; attempt: number; spanId: string; inputs: JsonObject; started: Decision["events"][number] },
+  at: { run: TaskRunMachine; attempt: number; spanId: string; inputs: JsonObject; started: Decision["events"] },
 ): Decision {
   const { run, attempt, spanId } = at;
   const result = runEngineAction(run.task.definition.action, at.inputs, context.clock.now());
   assert(result !== null, `${run.task.definition.action} is an action of the engine`);
   const event = (type: string, payload: JsonObject) => taskEvent(machine, run, context, { type, payload, attempt, spanId });
   const failed = (error: ErrorBody) => {
-    const stored = storableError(error) as unknown as Json;
+    const stored = storableError(machine.masks.error(error)) as unknown as Json;
     return event("trace.task.failed", { error: stored, will_retry: false, reason: reasonOf(error.code), duration_ms: 0 });
   };
-  if (result.kind === "failed") return { ...nothing, events: [at.started, failed(result.error)] };
+  if (result.kind === "failed") return { ...nothing, events: [...at.started, failed(result.error)] };
   if (result.kind === "wait")
-    return { ...nothing, events: [at.started, event("trace.task.waiting", waitPayload(run, result.until, context.clock.now()))] };
+    return { ...nothing, events: [...at.started, event("trace.task.waiting", waitPayload(run, result.until, context.clock.now()))] };
+  const { log } = result;
+  const message = log === undefined ? "" : boundLine(machine.masks.text(log.message));
+  const logs = log === undefined ? [] : [logLine(machine, run, { time: context.clock.now(), attempt, level: log.level, message })];
   const shaped = shapeOutput(machine, run, result.output);
-  const events = [at.started, shaped.ok ? event("trace.task.succeeded", { output: shaped.output, duration_ms: 0 }) : failed(shaped.error)];
-  const logs = result.log === undefined ? [] : [logLine(machine, run, { time: context.clock.now(), attempt, ...result.log })];
-  return { ...nothing, events, logs };
+  if (!shaped.ok) return { ...nothing, events: [...at.started, failed(shaped.error)], logs };
+  const { output, sealed } = showOutput(machine, run, shaped.output);
+  return { ...nothing, events: [...at.started, event("trace.task.succeeded", { ...output, duration_ms: 0 })], logs, sealed };
 }
 
 /** Until the wait is over, or until the task's timeout where that comes first. */

@@ -1,9 +1,10 @@
 // What deciding returns, and how events of an execution are drafted.
-import type { Clock, Ids, Json, JsonObject } from "../base/index.ts";
+import type { Clock, ErrorBody, Ids, Json, JsonObject } from "../base/index.ts";
 import type { Artifact, EventDraft } from "../model/index.ts";
 import type { BlobFile, LogLine } from "../storage/index.ts";
 import { draftEvent } from "../trace/index.ts";
 import type { Machine, TaskRunMachine } from "./machine.ts";
+import type { SealedDraft } from "./sealing.ts";
 import type { TaskAsk, TaskPrepared } from "./ports.ts";
 
 /** What a decision may depend on beside the machine. `now` is one moment for the whole decision. */
@@ -28,7 +29,11 @@ export interface Preparation {
   isUnderWay(task: string): boolean;
   /** Null: something has to be looked up first; the execution is decided again when that is done. */
   ask(ask: TaskAsk): TaskPrepared | null;
+  /** Values of the secrets that an attempt's inputs and environment name, read for it; null while they are being read. */
+  secrets(task: string, names: readonly string[]): SecretsFound | null;
 }
+
+export type SecretsFound = { ok: true; values: Readonly<Record<string, string>>; masks: readonly string[] } | { ok: false; error: ErrorBody };
 
 /** An attempt whose process is to be started once its event is durable. */
 export type TaskStart = {
@@ -41,8 +46,8 @@ export type TaskStart = {
   prepared: TaskPrepared;
 };
 
-/** `files`: blobs beside the database that the events name for the first time. */
-export type Decision = { events: EventDraft[]; starts: TaskStart[]; logs: LogLine[]; files?: BlobFile[] };
+/** `files`: blobs beside the database that the events name for the first time. `sealed`: true values of what the events show masked. */
+export type Decision = { events: EventDraft[]; starts: TaskStart[]; logs: LogLine[]; files?: BlobFile[]; sealed?: SealedDraft[] };
 
 export const nothing: Decision = { events: [], starts: [], logs: [] };
 

@@ -3,10 +3,15 @@ import { canonicalJson, type ErrorBody, type Json, type JsonObject, sha256Hex, t
 import type { ReasonCode } from "../model/index.ts";
 import { type EngineContext, type Decision, executionEvent, nothing, taskEvent } from "./decision.ts";
 import type { Failure, Machine } from "./machine.ts";
-import { expressionFailure, reasonOf } from "./results.ts";
+import { expressionFailure, reasonOf, storableError } from "./results.ts";
+import type { SealedDraft } from "./sealing.ts";
 import { isTimedOut, scopeOf, stopError } from "./scope.ts";
 
-type End = { state: "SUCCESS" | "FAILED" | "CANCELLED"; reason: ReasonCode | string; outputs: Json; failure: Failure | null };
+/** `outputs` as they are shown; what masking changed of them is sealed, and marked. */
+type Outputs = { outputs: Json; mark: { sealed?: true }; sealed: SealedDraft[] };
+type End = Outputs & { state: "SUCCESS" | "FAILED" | "CANCELLED"; reason: ReasonCode | string; failure: Failure | null };
+
+const noOutputs: Outputs = { outputs: null, mark: {}, sealed: [] };
 
 /** When all phases are over: skips what never had its turn, then ends the execution. */
 export function decideEnd(machine: Machine, context: EngineContext): Decision {
@@ -18,7 +23,7 @@ export function decideEnd(machine: Machine, context: EngineContext): Decision {
   const end = endOf(machine);
   const digest = digestOf(machine, end);
   const event = (type: string, payload: JsonObject) => ({ ...nothing, events: [executionEvent(machine, context, { type, payload })] });
-  if (end.state === "SUCCESS") return event("trace.execution.succeeded", { outputs: end.outputs, digest });
+  if (end.state === "SUCCESS") return { ...event("trace.execution.succeeded", { outputs: end.outputs, ...end.mark, digest }), sealed: end.sealed };
   if (end.state === "CANCELLED") return event("trace.execution.cancelled", { by: machine.stop?.by ?? "", reason: end.reason, digest });
   const failure = end.failure;
   return event("trace.execution.failed", {
@@ -31,22 +36,29 @@ export function decideEnd(machine: Machine, context: EngineContext): Decision {
 
 function endOf(machine: Machine): End {
   const { stop } = machine;
-  if (stop?.reason === "USER_CANCELLED") return { state: "CANCELLED", reason: stop.reason, outputs: null, failure: null };
-  if (isTimedOut(machine)) return { state: "FAILED", reason: "TIMEOUT", outputs: null, failure: null };
+  if (stop?.reason === "USER_CANCELLED") return { ...noOutputs, state: "CANCELLED", reason: stop.reason, failure: null };
+  if (isTimedOut(machine)) return { ...noOutputs, state: "FAILED", reason: "TIMEOUT", failure: null };
   const failure = machine.failure ?? machine.finallyFailure;
-  if (failure !== null) return { state: "FAILED", reason: failure.reason, outputs: null, failure };
+  if (failure !== null) return { ...noOutputs, state: "FAILED", reason: failure.reason, failure };
   const outputs = evaluateOutputs(machine);
-  if ("value" in outputs) return { state: "SUCCESS", reason: "SUCCESS", outputs: outputs.value, failure: null };
-  const { error } = outputs;
-  return { state: "FAILED", reason: reasonOf(error.code), outputs: null, failure: { task: null, error, reason: reasonOf(error.code) } };
+  if ("value" in outputs) return { ...showOutputs(machine, outputs.value), state: "SUCCESS", reason: "SUCCESS", failure: null };
+  const error = storableError(machine.masks.error(outputs.error));
+  return { ...noOutputs, state: "FAILED", reason: reasonOf(error.code), failure: { task: null, error, reason: reasonOf(error.code) } };
 }
 
 function evaluateOutputs(machine: Machine): { value: Json } | { error: ErrorBody } {
+  if (machine.sealProblem !== null) return { error: machine.sealProblem };
   try {
     return { value: toIJson(machine.plan.outputs.evaluate(scopeOf(machine, null))) };
   } catch (cause) {
     return { error: expressionFailure(cause) };
   }
+}
+
+function showOutputs(machine: Machine, value: Json): Outputs {
+  const shown = machine.masks.json(value);
+  if (shown === value) return { ...noOutputs, outputs: value };
+  return { outputs: shown, mark: { sealed: true }, sealed: [{ task: null, itemIndex: null, member: "outputs", value }] };
 }
 
 /** SHA-256 over what two runs of one revision with equal inputs and task outputs have in common: no times, attempts, logs or order. */
@@ -58,10 +70,10 @@ function digestOf(machine: Machine, end: End): string {
       item_index: null,
       state: run.state,
       reason_code: run.reason,
-      output_sha256: run.output === null ? null : sha256Hex(canonicalJson(run.output)),
+      output_sha256: run.shown === null ? null : sha256Hex(canonicalJson(run.shown)),
       error_code: run.error?.code ?? null,
     }))
     .toSorted((a, b) => (a.task < b.task ? -1 : 1));
-  const { workflow, sha256, inputs } = header;
+  const { workflow, sha256, shownInputs: inputs } = header;
   return sha256Hex(canonicalJson({ workflow, sha256, inputs, state: end.state, reason_code: end.reason, outputs: end.outputs, tasks }));
 }

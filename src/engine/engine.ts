@@ -1,7 +1,8 @@
 // Starts, takes over and stops executions. Each is driven by a runner; the engine owns claims, places and what reaches it
 // from other processes.
 import { type Clock, fail, type Ids, isCoded, type JsonObject, limits, toIJson } from "../base/index.ts";
-import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, type RunGrants } from "../model/index.ts";
+import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, type RunGrants, type WorkflowDefinition } from "../model/index.ts";
+import { maskTexts, type Vault } from "../secrets/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
 import { grantedEnv } from "./actions.ts";
@@ -10,7 +11,10 @@ import { decideRecovery } from "./decide.ts";
 import { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
 import { Places } from "./places.ts";
 import { Plans } from "./plans.ts";
+import { Masks, sensitiveTexts, shownInputs } from "./masks.ts";
 import type { OwnerWatch, TaskInvoker, Timers } from "./ports.ts";
+import { secretsMissing } from "./preparations.ts";
+import { commitSealed, type SealedDraft } from "./sealing.ts";
 import { restoreMachine } from "./restore.ts";
 import { describeAbandon, Runner } from "./runner.ts";
 
@@ -22,6 +26,7 @@ export type EngineDeps = {
   random: () => number;
   timers: Timers;
   invoker: TaskInvoker;
+  vault: Vault;
   owners: OwnerWatch;
   /** Names this process in claims. */
   owner: string;
@@ -99,28 +104,35 @@ export class Engine {
 
   /**
    * Accepts an execution: its first event, and whatever of it can begin at once, are durable when this resolves.
-   * @throws QUEUE_FULL, ALREADY_EXISTS, NOT_READY, WORKFLOW_NOT_FOUND
+   * @throws QUEUE_FULL, ALREADY_EXISTS, NOT_READY, WORKFLOW_NOT_FOUND, SECRETS_MISSING, SECRET_KEY_WRONG, SECRET_TAMPERED, FILE_MODE_UNSAFE
    */
   async submit(request: SubmitRequest): Promise<{ executionId: string; state: ExecutionState }> {
     const { executionId } = request;
     const { plan, row } = await this.#plans.load(request.workflow, request.revision);
+    const masks = await this.#masksOf(plan.definition, request);
     if (this.#isStopping) throw fail("NOT_READY", "Cannot start an execution: the server is stopping");
     if (this.#places.queued >= limits.queueMax)
       throw fail("QUEUE_FULL", `Cannot start an execution: ${limits.queueMax} wait already`, { hint: "Try again when some have ended." });
     // The store refuses an id that was used before; one that runs here must keep its runner.
     if (this.#runners.has(executionId)) throw fail("ALREADY_EXISTS", `Cannot start the execution: its id "${executionId}" is taken`);
-    const machine = newMachine(this.#headerOf(request, row, plan.definition.timeoutMs), plan);
+    const header = this.#headerOf(request, { row, definition: plan.definition, masks });
+    const machine = { ...newMachine(header, plan), masks };
+    const { inputs } = header;
+    const sealed: SealedDraft[] = header.shownInputs === inputs ? [] : [{ task: null, itemIndex: null, member: "inputs", value: inputs }];
     const opens = new Map([[executionId, { subject: "execution" as const, subjectId: executionId }]]);
     const created = this.#createdEvent(machine, request);
     const { sideChanges } = request;
     if (!this.#deps.runs) {
       const expected = new Map([[executionId, 0]]);
-      await this.#deps.ledger.commit({ events: [created], opens, sideChanges, expected }).catch(this.#taken);
+      const texts = masks.takeUnsealed();
+      const drafts: SealedDraft[] = texts === null ? sealed : [...sealed, { task: null, itemIndex: null, member: "masks", value: texts }];
+      const wish = { events: [created], opens, sideChanges, expected };
+      await commitSealed(this.#deps, wish, { executionId, drafts }).catch(this.#taken);
       return { executionId, state: "PENDING" };
     }
     const runner = this.#addRunner(machine, null);
     const acquire = this.#claimWish(executionId);
-    return { executionId, state: await runner.open({ events: [created], opens, sideChanges, acquire }).catch(this.#taken) };
+    return { executionId, state: await runner.open({ events: [created], opens, sideChanges, sealed, acquire }).catch(this.#taken) };
   }
 
   /** An execution id that was used before loses the race for sequence 0, or its claim. */
@@ -129,16 +141,31 @@ export class Engine {
     throw cause;
   };
 
-  #headerOf(request: SubmitRequest, row: RowOf<"revisions">, workflowTimeout: number | null): ExecutionHeader {
+  /** What is masked from the first event on: all that the workflow may read, and what the starter called sensitive. */
+  async #masksOf(definition: WorkflowDefinition, { workflow, inputs }: SubmitRequest): Promise<Masks> {
+    const masks = new Masks();
+    masks.add(sensitiveTexts(definition, inputs));
+    if (definition.secrets.length === 0) return masks;
+    const found = await this.#deps.vault.readSecrets(definition.secrets);
+    const missing = definition.secrets.filter((name) => !found.has(name));
+    if (missing.length > 0) throw secretsMissing(`run workflow "${workflow}"`, missing);
+    masks.add([...found.values()].flatMap(maskTexts));
+    return masks;
+  }
+
+  #headerOf(request: SubmitRequest, at: { row: RowOf<"revisions">; definition: WorkflowDefinition; masks: Masks }): ExecutionHeader {
+    const { row, definition, masks } = at;
+    const inputs = toIJson(request.inputs) as JsonObject;
     return {
       executionId: request.executionId,
       workflow: request.workflow,
       revision: request.revision,
       sha256: row.sha256,
-      inputs: toIJson(request.inputs) as JsonObject,
+      inputs,
+      shownInputs: shownInputs(definition, inputs, masks),
       trigger: request.trigger,
       labels: request.labels,
-      timeoutMs: request.timeoutMs ?? workflowTimeout,
+      timeoutMs: request.timeoutMs ?? definition.timeoutMs,
       createdAt: this.#deps.clock.now(),
       sessionId: request.caller.sessionId,
       actor: actorOf(request.caller.principal),
@@ -157,8 +184,9 @@ export class Engine {
       revision: header.revision,
       sha256: header.sha256,
       trigger: header.trigger,
-      inputs: header.inputs,
+      inputs: header.shownInputs,
     };
+    if (header.shownInputs !== header.inputs) payload["sealed"] = true;
     if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
     if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;
     if (header.allow !== null) payload["allow"] = header.allow;
@@ -218,7 +246,7 @@ export class Engine {
       if (this.#isStopping || !(await this.#isFree(executionId))) return null;
       const { claim } = await ledger.commit({ events: [], acquire: this.#claimWish(executionId) });
       if (claim === null) return null;
-      const machine = await restoreMachine(store, this.#plans, executionId);
+      const machine = await restoreMachine({ store, plans: this.#plans, vault: this.#deps.vault }, executionId);
       const commands = await store.listCommands(executionId);
       if (this.#isStopping || isEnded(machine)) {
         await store.releaseClaims([claim]);
@@ -261,11 +289,11 @@ export class Engine {
   }
 
   #addRunner(machine: Machine, claim: ClaimFence | null): Runner {
-    const { store, ledger, timers, invoker, onTrouble } = this.#deps;
+    const { store, ledger, timers, invoker, vault, onTrouble } = this.#deps;
     machine.env = grantedEnv(this.#deps.environment, envGrants(machine));
     const onGone = (runner: Runner) => this.#forget(runner);
     const context = () => this.#context();
-    const runner = new Runner({ store, ledger, timers, invoker, onTrouble, places: this.#places, context, onGone }, machine, claim);
+    const runner = new Runner({ store, ledger, timers, invoker, vault, onTrouble, places: this.#places, context, onGone }, machine, claim);
     this.#runners.set(runner.id, runner);
     return runner;
   }
@@ -370,7 +398,9 @@ function endedOtherwise(executionId: string, state: string) {
   return fail("EXECUTION_STATE", `Cannot cancel execution "${executionId}": it ended with ${state}`);
 }
 
+const lasting: readonly string[] = ["INTERNAL", "WORKFLOW_INVALID", "BLOB_NOT_FOUND", "SECRET_KEY_WRONG", "FILE_MODE_UNSAFE"];
+
 /** What will not be better at the next try, unlike a busy store or a lost claim. */
 function isOurMistake(cause: unknown): boolean {
-  return !isCoded(cause) || cause.code === "INTERNAL" || cause.code === "WORKFLOW_INVALID" || cause.code === "BLOB_NOT_FOUND";
+  return !isCoded(cause) || lasting.includes(cause.code);
 }

@@ -1,15 +1,19 @@
 // Folds one event into the machine. The same code runs for events just decided and for events read back after a crash.
 import { assert, type ErrorBody, type Json, type JsonObject } from "../base/index.ts";
 import { canMove, type EventDraft, isTerminal, type TaskState } from "../model/index.ts";
+import { findSealed, type SealedDraft } from "./sealing.ts";
 import { addReady, isDone, type Machine, type Phase, removeReady, stopMachine, type TaskRunMachine } from "./machine.ts";
 
 /** What folding needs of an event: drafts have it, and stored events whose large values were put back. */
 export type Folded = Pick<EventDraft, "type" | "payload" | "time" | "spanId">;
 
-/** @throws INTERNAL when the event does not fit the state: a terminal state never changes */
-export function fold(machine: Machine, event: Folded): void {
+/**
+ * `sealed`: the true values of what the event shows masked.
+ * @throws INTERNAL when the event does not fit the state: a terminal state never changes
+ */
+export function fold(machine: Machine, event: Folded, sealed: readonly SealedDraft[] = []): void {
   machine.sequence += 1;
-  if (event.type.startsWith("trace.task.")) foldTask(machine, event);
+  if (event.type.startsWith("trace.task.")) foldTask(machine, event, sealed);
   else if (event.type.startsWith("trace.execution.")) foldExecution(machine, event);
 }
 
@@ -49,7 +53,7 @@ function end(machine: Machine, state: "SUCCESS" | "FAILED" | "CANCELLED", event:
   machine.phase = "end";
 }
 
-function foldTask(machine: Machine, event: Folded): void {
+function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[]): void {
   const { payload } = event;
   const run = machine.runs.get(String(payload["task"]));
   assert(run !== undefined, `event of an unknown task ${String(payload["task"])}`);
@@ -76,7 +80,8 @@ function foldTask(machine: Machine, event: Folded): void {
       run.dueAt = timeOf(payload["next_attempt_at"]);
       return;
     case "trace.task.succeeded":
-      run.output = payload["output"] ?? null;
+      run.shown = payload["output"] ?? null;
+      run.output = findSealed(sealed, "output", id)?.value ?? run.shown;
       run.error = null;
       return finish(machine, run, { state: "SUCCESS", reason: "SUCCESS", at: event.time });
     case "trace.task.skipped":

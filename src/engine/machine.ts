@@ -3,6 +3,7 @@ import { type ErrorBody, type Json, type JsonObject, limits } from "../base/inde
 import type { Actor, ExecutionState, RunGrants, TaskPhase, TaskState } from "../model/index.ts";
 import { isTerminal } from "../model/index.ts";
 import type { CompiledTask, CompiledWorkflow } from "../workflow/index.ts";
+import { Masks } from "./masks.ts";
 
 export type TaskRunMachine = {
   task: CompiledTask;
@@ -17,7 +18,10 @@ export type TaskRunMachine = {
   dueAt: number | null;
   /** What is due is the end of the attempt's time, not what it waits for. */
   timesOut: boolean;
+  /** What expressions read. */
   output: Json;
+  /** The output as events show it: the same value where there was nothing to mask. */
+  shown: Json;
   error: ErrorBody | null;
   /** Needs that are not terminal yet. */
   remaining: number;
@@ -42,6 +46,8 @@ export type ExecutionHeader = {
   revision: number;
   sha256: string;
   inputs: JsonObject;
+  /** The inputs as events show them. */
+  shownInputs: JsonObject;
   trigger: TriggerPayload;
   labels: Record<string, string>;
   timeoutMs: number | null;
@@ -61,6 +67,9 @@ export type Machine = {
   plan: CompiledWorkflow;
   /** The server's environment as far as the workflow grants it. Not folded: a restart may find other values. */
   env: Record<string, string>;
+  masks: Masks;
+  /** Why true values of it cannot be read: nothing of it may go on with what is shown in their place. */
+  sealProblem: ErrorBody | null;
   state: ExecutionState;
   reason: string | null;
   startedAt: number | null;
@@ -102,6 +111,7 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
       dueAt: null,
       timesOut: false,
       output: null,
+      shown: null,
       error: null,
       remaining: new Set(needs).size,
       lostTries: 0,
@@ -111,6 +121,8 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
     header,
     plan,
     env: {},
+    masks: new Masks(),
+    sealProblem: null,
     state: "PENDING",
     reason: null,
     startedAt: null,

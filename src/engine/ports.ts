@@ -1,6 +1,7 @@
 // What the engine needs of the world: something that runs one attempt outside the engine, timers, and the liveness of other processes.
 import type { ErrorBody, Json, JsonObject } from "../base/index.ts";
 import type { Denial, Permissions, RunGrants } from "../model/index.ts";
+import type { Masker } from "../secrets/index.ts";
 import type { LogLevel, LogSource } from "../storage/index.ts";
 
 /** What of a task decides how it may run; known before it starts. */
@@ -60,6 +61,8 @@ export type TaskCall = {
   /** A promise asks the producer to wait for it, so that a flood of lines does not pile up in memory. */
   onLine: (line: { source: LogSource; level: LogLevel; message: string; metadata: Json | null }) => Promise<void> | void;
   prepared: TaskPrepared;
+  /** What may not be shown of the task's output: the engine masks what it is given, but only the producer knows where text was cut. */
+  masker: Masker;
   /** To be called at once, and before `done` resolves; equal ones may come more than once. */
   onDenial: (denial: Denial) => void;
 };

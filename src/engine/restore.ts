@@ -1,16 +1,26 @@
-// An execution from the store: its events folded again, with large values put back.
-import { fail, isObject, type JsonObject } from "../base/index.ts";
+// An execution from the store: its events folded again, with large values and what masking changed put back.
+import { type ErrorBody, fail, isObject, type JsonObject, toErrorBody } from "../base/index.ts";
 import type { RunGrants, TraceEvent } from "../model/index.ts";
+import { maskTexts, type SealedValue, type Vault } from "../secrets/index.ts";
 import type { Store } from "../storage/index.ts";
 import { restorePayload, toDraft } from "../trace/index.ts";
 import { fold } from "./fold.ts";
 import { type ExecutionHeader, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
+import { sensitiveTexts } from "./masks.ts";
 import type { Plans } from "./plans.ts";
+import { findSealed, type SealedDraft } from "./sealing.ts";
 
 const pageSize = 1000;
 
-/** @throws EXECUTION_NOT_FOUND */
-export async function restoreMachine(store: Store, plans: Plans, executionId: string): Promise<Machine> {
+type Deps = { store: Store; plans: Plans; vault: Vault };
+/** By task, null for the execution's own; or why they cannot be read. */
+type Opened = { sealed: Map<string | null, SealedDraft[]>; problem: ErrorBody | null };
+type Event = ReturnType<typeof toDraft>;
+
+/** @throws EXECUTION_NOT_FOUND. True values that cannot be read are the machine's `sealProblem`. */
+export async function restoreMachine(deps: Deps, executionId: string): Promise<Machine> {
+  const { store } = deps;
+  const opened = await openSealed(deps, executionId);
   let machine: Machine | null = null;
   let after = -1;
   for (;;) {
@@ -18,8 +28,8 @@ export async function restoreMachine(store: Store, plans: Plans, executionId: st
     for (const stored of page) {
       const draft = toDraft(JSON.parse(stored.body) as TraceEvent);
       const event = { ...draft, payload: await restorePayload(store, draft.payload) };
-      machine ??= await openMachine(plans, event);
-      fold(machine, event);
+      machine ??= await openMachine(deps, event, opened);
+      foldStored(machine, event, opened);
       after = stored.sequence;
     }
     if (page.length < pageSize) break;
@@ -28,16 +38,47 @@ export async function restoreMachine(store: Store, plans: Plans, executionId: st
   return machine;
 }
 
-async function openMachine(plans: Plans, event: ReturnType<typeof toDraft>): Promise<Machine> {
+async function openSealed({ vault }: Deps, executionId: string): Promise<Opened> {
+  try {
+    const values = (await vault.openSealed(executionId)).map(toDraftOf);
+    return { sealed: Map.groupBy(values, (value) => value.task), problem: null };
+  } catch (cause) {
+    return { sealed: new Map(), problem: toErrorBody(cause) };
+  }
+}
+
+function toDraftOf({ task, itemIndex, member, value }: SealedValue): SealedDraft {
+  return { task, itemIndex, member: member as SealedDraft["member"], value };
+}
+
+function foldStored(machine: Machine, event: Event, { sealed }: Opened): void {
+  const { payload } = event;
+  const task = typeof payload["task"] === "string" ? payload["task"] : null;
+  const own = sealed.get(task) ?? [];
+  if (payload["sealed"] === true && event.type === "trace.task.succeeded" && findSealed(own, "output", task) === null)
+    machine.sealProblem ??= lostValue(machine.header.executionId, `the output of task "${task}"`);
+  fold(machine, event, own);
+}
+
+function lostValue(executionId: string, what: string): ErrorBody {
+  const message = `Cannot go on with execution "${executionId}": ${what} was masked, and its true value is not in the store any more`;
+  return toErrorBody(fail("SECRET_TAMPERED", message));
+}
+
+async function openMachine({ plans, vault }: Deps, event: Event, { sealed, problem }: Opened): Promise<Machine> {
   const { payload } = event;
   const { plan, row } = await plans.load(String(payload["workflow"]), Number(payload["revision"]));
   const labels = isObject(payload["labels"]) ? (payload["labels"] as Record<string, string>) : {};
+  const own = sealed.get(null) ?? [];
+  const shownInputs = payload["inputs"] as JsonObject;
+  const inputs = findSealed(own, "inputs", null);
   const header: ExecutionHeader = {
     executionId: event.traceId,
     workflow: String(payload["workflow"]),
     revision: Number(payload["revision"]),
     sha256: String(payload["sha256"]),
-    inputs: payload["inputs"] as JsonObject,
+    inputs: inputs === null ? shownInputs : (inputs.value as JsonObject),
+    shownInputs,
     trigger: payload["trigger"] as unknown as TriggerPayload,
     labels,
     timeoutMs: typeof payload["timeout_ms"] === "number" ? payload["timeout_ms"] : plan.definition.timeoutMs,
@@ -49,5 +90,24 @@ async function openMachine(plans: Plans, event: ReturnType<typeof toDraft>): Pro
     folder: row.folder,
     allow: isObject(payload["allow"]) ? (payload["allow"] as RunGrants) : null,
   };
-  return newMachine(header, plan);
+  const machine = newMachine(header, plan);
+  machine.sealProblem = problem;
+  if (payload["sealed"] === true && inputs === null) machine.sealProblem ??= lostValue(event.traceId, "what it was started with");
+  await restoreMasks(machine, vault, own);
+  return machine;
+}
+
+/** What was masked so far, with what the workflow's secrets are now: it may print either. */
+async function restoreMasks(machine: Machine, vault: Vault, own: readonly SealedDraft[]): Promise<void> {
+  const { masks, plan, header } = machine;
+  const known = findSealed(own, "masks", null)?.value ?? [];
+  masks.add(sensitiveTexts(plan.definition, header.inputs));
+  masks.add(known as string[]);
+  masks.noteSealed();
+  if (plan.definition.secrets.length === 0 || machine.sealProblem !== null) return;
+  try {
+    masks.add([...(await vault.readSecrets(plan.definition.secrets)).values()].flatMap(maskTexts));
+  } catch (cause) {
+    machine.sealProblem = toErrorBody(cause);
+  }
 }

@@ -4,6 +4,7 @@ import type { Artifact, TerminalReason } from "../model/index.ts";
 import type { Template } from "../workflow/index.ts";
 import { type EngineContext, type Decision, nothing, taskEvent } from "./decision.ts";
 import type { Machine, TaskRunMachine } from "./machine.ts";
+import type { SealedDraft } from "./sealing.ts";
 import type { StoredArtifact } from "./ports.ts";
 import { scopeOf } from "./scope.ts";
 
@@ -85,14 +86,21 @@ export function decideResult(
   const artifacts = at.result.ok ? (at.result.artifacts ?? []) : [];
   const result = at.result.ok ? shapeOutput(machine, run, withArtifacts(at.result.output, artifacts)) : at.result;
   if (!result.ok) return { ...nothing, events: [failureEvent(machine, context, { run, error: result.error, retryable: result.retryable, ended })] };
-  const payload = { output: result.output, ...ended };
-  const named = artifacts.length === 0 ? {} : { artifacts: artifacts.map(toEventArtifact) };
-  const event = taskEvent(machine, run, context, { type: "trace.task.succeeded", payload, ...named });
-  return { ...nothing, events: [event], files: artifacts.map(({ sha256, size, contentType }) => ({ sha256, size, contentType })) };
+  const { output, sealed } = showOutput(machine, run, result.output);
+  const named = artifacts.length === 0 ? {} : { artifacts: artifacts.map((artifact) => toEventArtifact(machine, artifact)) };
+  const event = taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { ...output, ...ended }, ...named });
+  return { ...nothing, events: [event], sealed, files: artifacts.map(({ sha256, size, contentType }) => ({ sha256, size, contentType })) };
 }
 
-function toEventArtifact({ name, sha256, contentType }: StoredArtifact): Artifact {
-  return { name, uri: `artifact:${sha256}`, sha256, content_type: contentType };
+function toEventArtifact(machine: Machine, { name, sha256, contentType }: StoredArtifact): Artifact {
+  return { name: machine.masks.text(name), uri: `artifact:${sha256}`, sha256, content_type: contentType };
+}
+
+/** A result as its event shows it; what masking changed of it is sealed. */
+export function showOutput(machine: Machine, run: TaskRunMachine, value: Json): { output: JsonObject; sealed: SealedDraft[] } {
+  const shown = machine.masks.json(value);
+  if (shown === value) return { output: { output: value }, sealed: [] };
+  return { output: { output: shown, sealed: true }, sealed: [{ task: run.task.definition.id, itemIndex: null, member: "output", value }] };
 }
 
 /** The files as a member of the output, for later tasks to name; an output that has no members becomes the member `value`. */
@@ -134,7 +142,7 @@ export function failureEvent(
   at: { run: TaskRunMachine; error: ErrorBody; retryable: boolean; ended?: JsonObject; attempt?: number | null },
 ) {
   const { run } = at;
-  const error = storableError(at.error);
+  const error = storableError(machine.masks.error(at.error));
   const hasTries = at.attempt !== null && run.attempt < run.task.definition.retry.max + run.lostTries;
   const willRetry = at.retryable && hasTries && !nonRetryable.has(error.code) && machine.stop?.active !== true;
   const payload: JsonObject = { error: error as unknown as Json, will_retry: willRetry, reason: reasonOf(error.code), ...at.ended };

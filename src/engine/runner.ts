@@ -2,6 +2,7 @@
 // what arrives meanwhile is decided together in the next one.
 import { assert, isCoded, toErrorBody } from "../base/index.ts";
 import type { EventDraft, ExecutionState } from "../model/index.ts";
+import type { Vault } from "../secrets/index.ts";
 import type { ClaimFence, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
 import type { Ledger, LedgerCommit } from "../trace/index.ts";
 import { AttemptRun } from "./attempt.ts";
@@ -15,12 +16,14 @@ import { Preparations } from "./preparations.ts";
 import type { TaskInvoker, Timers } from "./ports.ts";
 import type { Places } from "./places.ts";
 import { decideResult } from "./results.ts";
+import { commitSealed, type SealedDraft } from "./sealing.ts";
 
 export type RunnerDeps = {
   store: Store;
   ledger: Ledger;
   timers: Timers;
   invoker: TaskInvoker;
+  vault: Vault;
   places: Places;
   context: () => EngineContext;
   onTrouble: (text: string) => void;
@@ -36,6 +39,7 @@ export type Opening = {
   opens: ReadonlyMap<string, TraceSubject>;
   sideChanges: readonly RowChange[];
   blobs?: LedgerCommit["blobs"];
+  sealed: readonly SealedDraft[];
   acquire: NonNullable<LedgerCommit["acquire"]>;
 };
 
@@ -66,7 +70,7 @@ export class Runner {
     this.#deps = deps;
     this.machine = machine;
     this.#fence = fence;
-    this.#preparations = new Preparations(deps.invoker, () => this.poke());
+    this.#preparations = new Preparations(deps, () => this.poke());
     // A runner that is given up rejects these; whoever waits is told, nobody has to.
     this.#ended.promise.catch(() => undefined);
     this.#opened.promise.catch(() => undefined);
@@ -173,7 +177,8 @@ export class Runner {
     this.#opening = null;
     const state = this.machine.state;
     const answers = this.#takeAnswers();
-    const commit = this.#deps.ledger.commit(this.#wish(opening, decided, answers));
+    const drafts = [...(opening?.sealed ?? []), ...decided.sealed, ...this.#newMasks()];
+    const commit = commitSealed(this.#deps, this.#wish(opening, decided, answers), { executionId: this.id, drafts });
     this.#inFlight = commit;
     const receipt = await commit;
     this.#inFlight = null;
@@ -189,6 +194,12 @@ export class Runner {
     return true;
   }
 
+  /** With the values that are masked from now on, for who takes the execution over. */
+  #newMasks(): SealedDraft[] {
+    const texts = this.machine.masks.takeUnsealed();
+    return texts === null ? [] : [{ task: null, itemIndex: null, member: "masks", value: texts }];
+  }
+
   #wish(opening: Opening | null, decided: Decision, answers: readonly string[]): LedgerCommit {
     const events = [...(opening?.events ?? []), ...decided.events];
     const sideChanges = [...(opening?.sideChanges ?? []), ...answers.map(removeCommand)];
@@ -202,12 +213,16 @@ export class Runner {
     return wish;
   }
 
-  #decide(): Decision {
+  #decide(): Required<Decision> {
     const { places } = this.#deps;
-    const all = { events: [], starts: [], logs: [], files: [] } as Required<Decision>;
+    const all: Required<Decision> = { events: [], starts: [], logs: [], files: [], sealed: [] };
     const take = (decision: Decision): boolean => {
-      for (const event of decision.events) fold(this.machine, event);
+      for (const event of decision.events) {
+        fold(this.machine, event, decision.sealed);
+        if (event.type === "trace.task.started" || event.type === "trace.task.failed") this.#preparations.release(String(event.payload["task"]));
+      }
       all.events.push(...decision.events);
+      all.sealed.push(...(decision.sealed ?? []));
       all.logs.push(...decision.logs);
       all.files.push(...(decision.files ?? []));
       for (let count = decision.starts.length; count > 0; count -= 1) places.takeSlot(this.id);

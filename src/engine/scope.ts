@@ -5,9 +5,9 @@ import { isDone, type Machine, type TaskRunMachine } from "./machine.ts";
 
 const roots = new WeakMap<Machine, Record<string, Json | object>>();
 
-/** The scope of one task, of the workflow's outputs (`run` null), or of a handler. */
-export function scopeOf(machine: Machine, run: TaskRunMachine | null): Scope {
-  return { roots: { ...rootsOf(machine), execution: executionRoot(machine) }, status: statusOf(machine, run) };
+/** The scope of one task, of the workflow's outputs (`run` null), or of a handler. `secrets` are there for inputs and environment alone. */
+export function scopeOf(machine: Machine, run: TaskRunMachine | null, secrets: Readonly<Record<string, string>> = {}): Scope {
+  return { roots: { ...rootsOf(machine), secrets, execution: executionRoot(machine) }, status: statusOf(machine, run) };
 }
 
 function rootsOf(machine: Machine): Record<string, Json | object> {

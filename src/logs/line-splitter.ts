@@ -1,4 +1,4 @@
-// Splits a stream of bytes into text lines. A line beyond the bound comes in pieces; bytes that are not UTF-8 become U+FFFD.
+// Splits text that comes in pieces into lines. A line beyond the bound comes in pieces too.
 import { isObject, type Json, limits } from "../base/index.ts";
 import { cutMark } from "./cut-mark.ts";
 import type { LogLevel } from "../storage/index.ts";
@@ -7,22 +7,20 @@ const encoder = new TextEncoder();
 /** Where pieces are measured; what is in it is of no use to anyone. */
 const room = new Uint8Array(limits.logLineBytesMax - Buffer.byteLength(cutMark));
 
-/** Calls `onLine` for every complete line of the chunks, and for the rest at `end`; `isCut`: the line goes on in the next piece. */
+/** Calls `onLine` for every complete line of the text, and for the rest at `end`; `isCut`: the line goes on in the next piece. */
 export class LineSplitter {
   readonly #onLine: (line: string, isCut: boolean) => void;
-  readonly #decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
   #rest = "";
 
   constructor(onLine: (line: string, isCut: boolean) => void) {
     this.#onLine = onLine;
   }
 
-  push(chunk: Uint8Array): void {
-    this.#split(this.#rest + this.#decoder.decode(chunk, { stream: true }));
+  push(text: string): void {
+    if (text !== "") this.#split(this.#rest + text);
   }
 
   end(): void {
-    this.#split(this.#rest + this.#decoder.decode());
     if (this.#rest !== "") this.#give(this.#rest);
     this.#rest = "";
   }

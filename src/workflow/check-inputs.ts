@@ -21,10 +21,22 @@ function finding(code: Diagnostic["code"], path: string, message: string, hint?:
 
 function checkValue(input: InputDefinition, value: Json): InputDiagnostic[] {
   const path = memberPath("inputs", input.id);
+  if (input.sensitive) return checkSensitive(input, value, path);
   return checkSchema(input.schema, value).map(({ keys, keyword, message }) => {
     const inner = keys.reduce<string>((at, key) => (typeof key === "number" ? `${at}[${key}]` : memberPath(at, key)), path);
     return finding(keyword === "type" ? "WRONG_TYPE" : "BAD_VALUE", inner, `The input "${inner.slice("inputs.".length)}" ${message}`);
   });
+}
+
+/** Members of the value are not named either: their names may say as much as values do. */
+function checkSensitive({ id, schema }: InputDefinition, value: Json, path: string): InputDiagnostic[] {
+  const found = checkSchema(schema, value).map(({ keys, keyword, message, extra }) => {
+    const where = keys.length === 0 ? "" : "has a part that ";
+    const what = extra === undefined ? message : "must not have one of its members";
+    return finding(keyword === "type" ? "WRONG_TYPE" : "BAD_VALUE", path, `The input "${id}" ${where}${what}`);
+  });
+  // Parts that are wrong in the same way read the same.
+  return [...new Map(found.map((one) => [one.message, one])).values()];
 }
 
 /** Checks inputs before an execution exists. Undeclared ones are refused. */
@@ -104,6 +116,8 @@ export function parseInputText(definition: WorkflowDefinition, key: string, text
     });
   }
   if (input.type === "string") return text;
+  // The words of a parser quote the text.
+  const because = (cause: unknown) => (input.sensitive ? {} : { cause });
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -111,7 +125,7 @@ export function parseInputText(definition: WorkflowDefinition, key: string, text
     throw fail("INPUT_INVALID", `Cannot take the input "${key}": it is of type ${input.type}, and its text is not JSON`, {
       hint: `Write ${key}=<JSON>, such as ${example[input.type]}.`,
       details: { input: key },
-      cause,
+      ...because(cause),
     });
   }
   try {
@@ -121,7 +135,7 @@ export function parseInputText(definition: WorkflowDefinition, key: string, text
     const isNumber = isCoded(cause) && cause.details !== undefined;
     const problem = isNumber ? "holds a number beyond ±(2^53−1), where JSON numbers stop being exact" : "is nested too deep";
     const hint = isNumber ? "Declare long numbers as type string." : "Pass deep structures as text, in an input of type string.";
-    throw fail("INPUT_INVALID", `Cannot take the input "${key}": its value ${problem}`, { hint, details: { input: key }, cause });
+    throw fail("INPUT_INVALID", `Cannot take the input "${key}": its value ${problem}`, { hint, details: { input: key }, ...because(cause) });
   }
 }
 

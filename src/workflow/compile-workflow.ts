@@ -2,6 +2,7 @@
 import type { TaskDefinition, WorkflowDefinition } from "../model/index.ts";
 import type { Json, JsonObject } from "../base/index.ts";
 import { shellAction } from "./check/task-form.ts";
+import { secretNames } from "./expression/secret-names.ts";
 import type { Scope } from "./expression/scope.ts";
 import { type Condition, createCondition, createConstant, createTemplate, type Template } from "./expression/template.ts";
 import { setMember } from "./source/raw-node.ts";
@@ -16,6 +17,8 @@ export type CompiledTask = {
   env: Template;
   /** Null where the task has no `outputs`. Here the task's own id may be read as `tasks.<id>`. */
   outputs: Template | null;
+  /** Names that the templates of its inputs and env read, sorted, each once. Found when they are asked for first. */
+  readonly secrets: readonly string[];
 };
 
 export type CompiledWorkflow = {
@@ -41,7 +44,14 @@ function shellInputs(inputs: JsonObject): Template {
   };
 }
 
+/** A script is no template, whatever it looks like. */
+function secretsOf({ action, inputs, env }: TaskDefinition): string[] {
+  const { script: _script, ...others } = inputs;
+  return secretNames(action === shellAction ? others : inputs, env);
+}
+
 function compileTask(definition: TaskDefinition): CompiledTask {
+  let secrets: readonly string[] | null = null;
   return {
     definition,
     dependents: [],
@@ -49,6 +59,9 @@ function compileTask(definition: TaskDefinition): CompiledTask {
     inputs: definition.action === shellAction ? shellInputs(definition.inputs) : createTemplate(definition.inputs),
     env: createTemplate(definition.env),
     outputs: definition.outputs === undefined ? null : createTemplate(definition.outputs),
+    get secrets() {
+      return (secrets ??= secretsOf(definition));
+    },
   };
 }
 

@@ -20,7 +20,7 @@ import { nextCronTimes } from "./check/triggers.ts";
 import { parseExpression } from "./expression/expression.ts";
 import type { Scope } from "./expression/scope.ts";
 import { createTemplate } from "./expression/template.ts";
-import { hasTemplate, splitTemplate } from "./expression/template-text.ts";
+import { hasTemplate, soleExpression, splitTemplate, type TemplatePart } from "./expression/template-text.ts";
 import { findLevels } from "./levels.ts";
 import { setMember } from "./source/raw-node.ts";
 import { partsNotRun, type UnavailablePart } from "./unavailable-parts.ts";
@@ -59,42 +59,58 @@ export type WorkflowPlan = {
 const masked = "***";
 const nextTimesShown = 3;
 
-function knownScope(definition: WorkflowDefinition, inputs: JsonObject | null): Scope {
+/** What is known before an execution. Secrets and sensitive inputs are masks in it; `hidden` are the names of the latter. */
+type Known = { scope: Scope; hidden: ReadonlySet<string> };
+
+function findKnown(definition: WorkflowDefinition, inputs: JsonObject | null): Known {
+  const hidden = new Set(definition.inputs.flatMap((input) => (input.sensitive ? [input.id] : [])));
   const roots: Record<string, JsonObject> = { vars: definition.vars, secrets: Object.fromEntries(definition.secrets.map((name) => [name, masked])) };
   if (inputs !== null) {
     const shown: JsonObject = {};
-    for (const [key, value] of Object.entries(inputs))
-      setMember(shown, key, definition.inputs.some((input) => input.id === key && input.sensitive) ? masked : value);
+    for (const [key, value] of Object.entries(inputs)) setMember(shown, key, hidden.has(key) ? masked : value);
     roots["inputs"] = shown;
   }
-  return { roots, status: { success: true, failure: false } };
+  return { scope: { roots, status: { success: true, failure: false } }, hidden };
 }
 
 /** Whether all that a text's expressions name is known before an execution. */
-function isKnown(text: string, scope: Scope): boolean {
-  return splitTemplate(text).parts.every((part) => {
+function isKnown(parts: readonly TemplatePart[], { scope }: Known): boolean {
+  return parts.every((part) => {
     if (!("expression" in part)) return true;
     const { expression } = parseExpression(part.expression);
     return expression !== null && !expression.callsStatus && expression.references.every(({ root }) => Object.hasOwn(scope.roots, root));
   });
 }
 
-function resolveText(text: string, scope: Scope): Json {
-  if (!hasTemplate(text) || !isKnown(text, scope)) return text;
+/** Whether an expression reads what is masked: what it makes of the mask says nothing, and could be taken for what it will make. */
+function isHidden(text: string, { hidden }: Known): boolean {
+  return parseExpression(text).references.some(
+    ({ root, steps: [first] }) => root === "secrets" || (root === "inputs" && first !== undefined && hidden.has(String(first.key))),
+  );
+}
+
+function resolveText(text: string, known: Known): Json {
+  if (!hasTemplate(text)) return text;
+  const { parts, problem } = splitTemplate(text);
+  if (problem !== null || !isKnown(parts, known)) return text;
+  const evaluate = (expression: string): Json => (isHidden(expression, known) ? masked : createTemplate(`{{${expression}}}`).evaluate(known.scope));
   try {
-    return createTemplate(text).evaluate(scope);
+    const sole = soleExpression(parts);
+    if (sole !== null) return evaluate(sole.expression);
+    const shown = parts.map((part) => ("literal" in part ? part.literal : evaluate(part.expression)));
+    return shown.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join("");
   } catch {
     // A masked or missing value can make an expression fail that will work; its text says more than an error.
     return text;
   }
 }
 
-function resolve(value: Json, scope: Scope): Json {
-  if (typeof value === "string") return resolveText(value, scope);
-  if (Array.isArray(value)) return value.map((item) => resolve(item, scope));
+function resolve(value: Json, known: Known): Json {
+  if (typeof value === "string") return resolveText(value, known);
+  if (Array.isArray(value)) return value.map((item) => resolve(item, known));
   if (!isObject(value)) return value;
   const out: JsonObject = {};
-  for (const [key, member] of Object.entries(value)) setMember(out, key, resolve(member as Json, scope));
+  for (const [key, member] of Object.entries(value)) setMember(out, key, resolve(member as Json, known));
   return out;
 }
 
@@ -118,12 +134,12 @@ function asksOf(action: ActionDescription | null, inputs: JsonObject, bare?: Bar
   return action.asks?.(inputs, bare) ?? (action.runsIn === "engine" ? {} : "everything");
 }
 
-function planTask(task: TaskDefinition, definition: WorkflowDefinition, { scope, facts }: { scope: Scope; facts: PlanFacts }): PlannedTask {
+function planTask(task: TaskDefinition, definition: WorkflowDefinition, { known, facts }: { known: Known; facts: PlanFacts }): PlannedTask {
   const { script, ...others } = task.inputs;
   const inputs =
     task.action === shellAction && script !== undefined
-      ? { script, ...(resolve(others, scope) as JsonObject) }
-      : (resolve(task.inputs, scope) as JsonObject);
+      ? { script, ...(resolve(others, known) as JsonObject) }
+      : (resolve(task.inputs, known) as JsonObject);
   const { ceiling = null, findAction = findCoreAction, folder = null } = facts;
   const action = findAction(task.action);
   const bare = bareFolderOf((start) => asksOf(action, inputs, start), { workflow: definition.permissions, folder });
@@ -140,7 +156,7 @@ function planTask(task: TaskDefinition, definition: WorkflowDefinition, { scope,
     needs: task.needs,
     if: task.if ?? null,
     inputs,
-    env: resolve(task.env, scope) as JsonObject,
+    env: resolve(task.env, known) as JsonObject,
     permissions: effective,
     asked: findings,
     retry: task.retry,
@@ -164,10 +180,10 @@ function refusedOf(definition: WorkflowDefinition, findProblem: FindActionProble
 }
 
 export function planWorkflow(definition: WorkflowDefinition, facts: PlanFacts): WorkflowPlan {
-  const scope = knownScope(definition, facts.inputs);
+  const known = findKnown(definition, facts.inputs);
   const { findAction = findCoreAction } = facts;
   const isMissing = (action: string) => (findAction(action) === null ? ({ kind: "not-installed", known: [] } as const) : null);
-  const plan = (tasks: readonly TaskDefinition[]): PlannedTask[] => tasks.map((task) => planTask(task, definition, { scope, facts }));
+  const plan = (tasks: readonly TaskDefinition[]): PlannedTask[] => tasks.map((task) => planTask(task, definition, { known, facts }));
   return {
     id: definition.id,
     levels: findLevels(definition.tasks),

@@ -22,10 +22,7 @@ function ofTask(task: TaskDefinition, path: string, findAction: FindAction): Una
  * start the workflow all the same: see `partsNotRun`.
  */
 export function unavailableParts(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
-  const parts: UnavailablePart[] = definition.inputs.flatMap((input, index) =>
-    input.sensitive ? [{ path: `inputs[${index}].sensitive`, what: "sensitive inputs" }] : [],
-  );
-  if (definition.secrets.length > 0) parts.push({ path: "secrets", what: "secrets" });
+  const parts: UnavailablePart[] = [];
   if (definition.concurrency !== null) parts.push({ path: "concurrency", what: "concurrency of a workflow" });
   for (const phase of ["tasks", "onFailure", "finally"] as const) {
     for (const [index, task] of definition[phase].entries()) parts.push(...ofTask(task, `${phase}[${index}]`, findAction));

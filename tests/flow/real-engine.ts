@@ -11,6 +11,7 @@ import { loadConfig } from "../../src/config/index.ts";
 import { Engine, type SubmitRequest } from "../../src/engine/index.ts";
 import { findCoreAction, type TraceEvent } from "../../src/model/index.ts";
 import { Workspaces } from "../../src/plugins/index.ts";
+import { createVault } from "../../src/secrets/index.ts";
 import { openSqliteStore, type RowOf, type Store, type StoredLog } from "../../src/storage/index.ts";
 import { draftEvent, Ledger, restorePayload } from "../../src/trace/index.ts";
 import { caller } from "./world.ts";
@@ -56,9 +57,20 @@ export class RealEngine {
     this.#runner = createActionRunner({ loaded, store, owner: "test", storeId: "test", onTrouble });
     const { run, containers, hasGroups } = this.#runner;
     const registry = createRegistry(loaded);
+    const vault = createVault({
+      store,
+      commit: (sideChanges) => this.ledger.commit({ events: [], sideChanges }),
+      keysDir: join(folder, "keys"),
+      dataDir: folder,
+      secretKey: null,
+      secretKeyOld: null,
+      clock: systemClock,
+      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    });
     this.engine = new Engine({
       store: this.store,
       ledger: this.ledger,
+      vault,
       clock: systemClock,
       ids: systemIds,
       random: () => 0.5,

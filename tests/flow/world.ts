@@ -2,6 +2,7 @@
 import { type JsonObject, sha256Hex } from "../../src/base/index.ts";
 import { Engine, type EngineDeps, type SubmitRequest, type TaskAsk, type TaskCall } from "../../src/engine/index.ts";
 import { type Caller, findCoreAction, scopes, type TraceEvent } from "../../src/model/index.ts";
+import { createVault, type Vault } from "../../src/secrets/index.ts";
 import { openSqliteStore, type RowOf, type Store, type StoredEvent } from "../../src/storage/index.ts";
 import { draftEvent, Ledger, verifyStore, type VerifyReport } from "../../src/trace/index.ts";
 import { countingIds, FakeTime, type Random, seededRandom, type TimeOwner } from "./fake-time.ts";
@@ -17,6 +18,7 @@ export type Process = {
   name: string;
   engine: Engine;
   ledger: Ledger;
+  vault: Vault;
   invoker: ScriptedInvoker;
   troubles: string[];
 };
@@ -61,9 +63,11 @@ export class World {
     const { scriptOf, preparingOf } = this.#options;
     const scripts = { scriptOf: (call: TaskCall) => scriptOf?.(call) ?? done, preparingOf: (ask: TaskAsk) => preparingOf?.(ask) ?? prepared };
     const invoker = scriptedInvoker({ time, owner, stage }, scripts);
+    const vault = overrides.vault ?? this.vaultOf(ledger);
     const engine = new Engine({
       store,
       ledger,
+      vault,
       clock: time.clock,
       ids: this.ids,
       random: this.random,
@@ -78,9 +82,30 @@ export class World {
       onTrouble: (text) => void troubles.push(text),
       ...overrides,
     });
-    const process = { owner, name, engine, ledger, invoker, troubles };
+    const process = { owner, name, engine, ledger, vault, invoker, troubles };
     this.#processes.set(name, process);
     return process;
+  }
+
+  /** The secrets of the store under a key that no file holds. */
+  vaultOf(ledger: Ledger, secretKey = "5e".repeat(32)): Vault {
+    return createVault({
+      store: this.store,
+      commit: (sideChanges) => ledger.commit({ events: [], sideChanges }),
+      keysDir: "/nonexistent/keys",
+      dataDir: "/nonexistent",
+      secretKey,
+      secretKeyOld: null,
+      clock: this.time.clock,
+      randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(this.random() * 256)),
+    });
+  }
+
+  async setSecret(name: string, value: string): Promise<void> {
+    const ledger = new Ledger({ store: this.#shared("hand"), schedule: (work) => work() });
+    const key = await this.vaultOf(ledger).key();
+    const row = key.encryptSecret(name, Buffer.from(value), { createdAt: 1, now: 1, by: "user:tester" });
+    await ledger.commit({ events: [], sideChanges: [{ table: "secrets", op: "put", key: { name }, row }], sealedWith: key.id });
   }
 
   /** Everything of the process stops at once, as by kill -9: its timers, its attempts, its calls. */

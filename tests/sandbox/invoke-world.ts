@@ -7,6 +7,7 @@ import type { CallableAction, Denial, EffectivePermissions, InstalledPlugin, Plu
 import { invokeAction, Workspaces } from "../../src/plugins/invoke/index.ts";
 import type { ActionCall, ActionOutcome, ActionRun, InvokeDeps, LeftFile, Line } from "../../src/plugins/invoke/index.ts";
 import { createNetworkGate } from "../../src/plugins/network/index.ts";
+import { Masker } from "../../src/secrets/index.ts";
 import { RuntimeFolder } from "../../src/plugins/runtime-folder/index.ts";
 import { createWatchdog, spawnProcess } from "../../src/plugins/runtimes/index.ts";
 import type { Notice } from "../../src/plugins/sandbox/index.ts";
@@ -160,6 +161,7 @@ export class InvokeWorld {
       granted: { read: more.permissions?.filesystem.read ?? [], write: more.permissions?.filesystem.write ?? [] },
       sandbox: "enforce",
       graceMs: 1000,
+      masker: new Masker(),
       onLine: (line) => void lines.push(line),
       onDenial: (denial) => void denials.push(denial),
       onNotice: (notice) => void notices.push(notice),

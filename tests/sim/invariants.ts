@@ -74,6 +74,17 @@ function checkDenials(id: string, events: readonly Read[]): void {
   }
 }
 
+/** What is masked is nowhere in the open: not in events, rows and logs. */
+export async function checkMasked(world: World, executions: readonly string[], value: string): Promise<void> {
+  const events = await world.store.listEvents({ limit: 1_000_000 });
+  check(!events.some((event) => event.body.includes(value)), "a secret stands in an event");
+  for (const id of executions) {
+    const logs = await world.store.listLogs({ executionId: id, order: "asc", limit: 100_000 });
+    const rows = [await world.store.findExecution(id), await world.store.listTaskRuns(id), logs];
+    check(!JSON.stringify(rows).includes(value), `a secret stands in rows or logs of ${id}`);
+  }
+}
+
 /** Nothing is left behind: no command unanswered, no claim held, no attempt running, no runner. */
 export async function checkClean(world: World, executions: readonly string[], mayLeaveClaim: (owner: string) => boolean): Promise<void> {
   const commands = await world.store.listCommands(null);

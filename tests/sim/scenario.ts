@@ -57,7 +57,23 @@ function randomWorkflow(random: Random, id: string): JsonObject {
   if (chance(random, 0.3)) workflow["timeout"] = `${between(random, 300, 6000)}ms`;
   if (chance(random, 0.35)) workflow["onFailure"] = handlers(random, "on");
   if (chance(random, 0.35)) workflow["finally"] = handlers(random, "fin");
+  if (chance(random, 0.3)) {
+    workflow["secrets"] = ["TOKEN"];
+    for (const task of tasks) if (task["run"] !== undefined) task["env"] = secretEnv(random, task);
+  }
   return workflow;
+}
+
+/** What every TOKEN is; no event may hold it. */
+export const token = "simulated-token";
+
+/** A secret, and what tasks before made of it. */
+function secretEnv(random: Random, { needs = [] }: { needs?: Json }): JsonObject {
+  const before = (needs as string[]).map((need): [string, Json] => [
+    `P_${need}`,
+    `{{ tasks.${need}.state == 'SUCCESS' && has(tasks.${need}.output.token) ? tasks.${need}.output.token : '' }}`,
+  ]);
+  return { ...(chance(random, 0.7) ? { T: "{{ secrets.TOKEN }}" } : {}), ...Object.fromEntries(before) };
 }
 
 function handlers(random: Random, name: string): JsonObject[] {
@@ -93,12 +109,13 @@ function randomRetry(random: Random): Json {
 }
 
 /** What an attempt does: the same for equal seeds, whoever asks and in whatever order. */
-export function scriptFor(seed: number, submission: number, call: Pick<TaskCall, "task" | "attempt">): Script {
+export function scriptFor(seed: number, submission: number, call: Pick<TaskCall, "task" | "attempt" | "env">): Script {
   const random = seededRandom(seed ^ hash(`${submission} ${call.task} ${call.attempt}`));
   const ms = pick(random, [0, 1, 20, 100, 100, 400, 900]);
-  const lines = chance(random, 0.3) ? [`line of ${call.task}`, "another"] : [];
+  const { T } = call.env;
+  const lines = chance(random, 0.3) ? [`line of ${call.task} ${T ?? ""}`, "another"] : [];
   const roll = random();
-  const success: TaskOutcome = { ok: true, output: { task: call.task }, artifacts: [] };
+  const success: TaskOutcome = { ok: true, output: { task: call.task, ...(T === undefined ? {} : { token: T }) }, artifacts: [] };
   const outcome = roll < 0.68 ? success : failing("PLUGIN_EXIT", roll < 0.93);
   const ignoresTerm = chance(random, 0.15);
   if (!chance(random, 0.15)) return { ms, outcome, lines, ignoresTerm };

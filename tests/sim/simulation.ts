@@ -5,8 +5,8 @@ import type { CommittedEvent } from "../../src/storage/index.ts";
 import { startAt, type TimeOwner } from "../flow/fake-time.ts";
 import { caller, type Process, World } from "../flow/world.ts";
 import { Disk, type Faults } from "./faults.ts";
-import { check, checkAcknowledged, checkClean, checkExecution } from "./invariants.ts";
-import { preparingFor, type Scenario, scriptFor } from "./scenario.ts";
+import { check, checkAcknowledged, checkClean, checkExecution, checkMasked } from "./invariants.ts";
+import { preparingFor, type Scenario, scriptFor, token } from "./scenario.ts";
 
 export type Outcome = {
   commits: number;
@@ -67,6 +67,7 @@ class Simulation {
     const { workflows, submissions, cancels } = this.#scenario;
     const targets = [];
     for (const workflow of workflows) targets.push(await this.#world.apply(workflow));
+    await this.#world.setSecret("TOKEN", token);
     for (let slot = 0; slot < 2; slot += 1) this.#launch(slot);
     for (const { workflow, atMs, process } of submissions) {
       const request = this.#world.request(targets[workflow] ?? { workflow: "", revision: 0 });
@@ -95,6 +96,7 @@ class Simulation {
     const mayLeaveClaim = (owner: string) => this.#disk.refusals > 0 || !this.#live().some((process) => process.name === owner);
     await checkClean(world, this.#ids, mayLeaveClaim);
     for (const process of this.#live()) check(process.engine.live === 0, `${process.name} still drives ${process.engine.live} executions`);
+    await checkMasked(world, this.#ids, token);
     const report = await world.verify(verifyState);
     check(report.ok, `the store does not verify: ${report.problem?.message ?? ""}`);
     const states = await Promise.all(this.#ids.map(async (id) => (await world.execution(id)).state));
@@ -192,6 +194,8 @@ class Simulation {
     this.#expect(!owner.isDead, `${name} is started by a dead process`);
     this.#expect(call.prepared.refusal === null, `${name} is started although it was refused`);
     this.#expect(!this.#attempts.has(name), `${name} is started twice`);
+    for (const [variable, value] of Object.entries(call.env))
+      this.#expect(value === token || (value === "" && variable !== "T"), `${name} gets "${value}" as ${variable}`);
     this.#attempts.add(name);
     const own = this.#disk.written.filter(({ draft }) => draft.traceId === call.executionId);
     const starts = own.filter(({ draft }) => draft.type === "trace.task.started" && draft.payload["task"] === call.task);

@@ -6,7 +6,7 @@ import { placeOfGitUrl, repositoryName } from "../../model/index.ts";
 import { resolvePath, showPath } from "../shared/paths.ts";
 import type { ActionContext } from "../shared/context.ts";
 import { sshCommand, sshEnvironment } from "../shared/ssh-options.ts";
-import { runGit, withoutCredentials } from "./run-git.ts";
+import { runGit, splitLogin, withoutCredentials } from "./run-git.ts";
 
 type Clone = { url: string; to?: string; ref?: string; depth?: number; key?: string; knownHosts?: string; insecureHostKey?: boolean };
 
@@ -16,7 +16,8 @@ export async function clone(input: JsonObject, context: ActionContext): Promise<
   const place = placeOfGitUrl(url);
   if (place === null) throw fail("TASK_INPUT_INVALID", `Cannot clone "${withoutCredentials(url)}": not an address of https, ssh, git or a path`);
   const target = resolvePath(to ?? repositoryName(url));
-  const source = place.kind === "local" ? resolvePath(place.path) : url;
+  const { address, login } = splitLogin(url);
+  const source = place.kind === "local" ? resolvePath(place.path) : address;
   const env = place.kind === "remote" && place.scheme === "ssh" ? sshEnvironmentOf(input as unknown as Clone, { ...place, context }) : {};
   mkdirSync(dirname(target), { recursive: true });
   const isCommit = ref !== undefined && /^[0-9a-f]{7,64}$/.test(ref);
@@ -25,7 +26,7 @@ export async function clone(input: JsonObject, context: ActionContext): Promise<
     ...(ref !== undefined && !isCommit ? [`--branch=${ref}`] : []),
   ];
   // No hard links to the source: what belongs to another user may not be linked, and must not be shared.
-  await runGit(["clone", "--quiet", ...(place.kind === "local" ? ["--no-hardlinks"] : []), ...options, "--", source, target], { env });
+  await runGit(["clone", "--quiet", ...(place.kind === "local" ? ["--no-hardlinks"] : []), ...options, "--", source, target], { env, login });
   if (isCommit) await runGit(["checkout", "--quiet", "--detach", ref], { cwd: target });
   return { path: showPath(target), ...(await headOf(target)) };
 }
@@ -66,7 +67,8 @@ export async function commit(input: JsonObject): Promise<JsonObject> {
   const { stdout: staged } = await runGit(["diff", "--cached", "--name-only", "-z"], { cwd });
   const changed = staged !== "" || allowEmpty;
   const who = author === undefined ? {} : personOf(author);
-  if (changed) await runGit(["commit", "--quiet", "--no-gpg-sign", "--cleanup=verbatim", "--allow-empty", `--message=${message}`], { cwd, env: who });
+  const options = ["--quiet", "--no-gpg-sign", "--cleanup=verbatim", "--allow-empty", "--file=-"];
+  if (changed) await runGit(["commit", ...options], { cwd, env: who, stdin: message });
   return { changed, ...(await headOf(cwd)) };
 }
 

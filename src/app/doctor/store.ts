@@ -1,12 +1,13 @@
 // What doctor says of the data folder and of the store: modes, the database file, its schema, the newest events.
 import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { LoadedConfig } from "../../config/index.ts";
 import { inspectSqlite, openSqliteStore, type Store } from "../../storage/index.ts";
 import { verifyStore } from "../../trace/index.ts";
 import { systemClock } from "../system.ts";
 import { type Check, failed, failedBy, passed, warned } from "./check.ts";
 import { nearest } from "./machine.ts";
+import { checkSecrets } from "./secrets.ts";
 
 /** Enough to see a store that was cut or put back badly; `trace verify` looks at all. */
 const newestEvents = 1000;
@@ -38,7 +39,8 @@ export function checkDataFolder({ dataDir }: LoadedConfig): Check {
 /** The checks of the database file, and when its newest event was written. */
 export async function checkStore(loaded: LoadedConfig): Promise<{ checks: Check[]; newestEventAt: number | null }> {
   const path = loaded.storePath;
-  if (!existsSync(path)) return { checks: [passed("database", `${path} is not there yet`)], newestEventAt: null };
+  if (!existsSync(path))
+    return { checks: [passed("database", `${path} is not there yet`), passed("secrets", "none stored yet")], newestEventAt: null };
   try {
     const bare = findBareFile(path);
     // Opening the store would mend its mode unseen, and looking at it make files of the same mode beside it.
@@ -72,7 +74,7 @@ function findBareFile(path: string): { file: string; mode: string } | null {
 async function checkLedger(loaded: LoadedConfig, before: Check[]): Promise<{ checks: Check[]; newestEventAt: number | null }> {
   const store = openSqliteStore({ path: loaded.storePath, durability: loaded.config.storage.durability, now: systemClock.now() });
   try {
-    return { checks: [...before, await verifyNewest(store)], newestEventAt: await findNewest(store) };
+    return { checks: [...before, await verifyNewest(store), await checkSecrets(loaded, store)], newestEventAt: await findNewest(store) };
   } catch (cause) {
     return only(...before, failedBy("ledger", cause));
   } finally {
@@ -94,11 +96,6 @@ async function verifyNewest(store: Store): Promise<Check> {
 async function findNewest(store: Store): Promise<number | null> {
   const [event] = await store.listEvents({ afterSeq: (await store.lastSeq()) - 1, limit: 1 });
   return event?.time ?? null;
-}
-
-/** The ledger's and other private keys beside the store. */
-export function listKeyFolder({ storePath }: LoadedConfig): string {
-  return join(dirname(storePath), "keys");
 }
 
 export function modeText(mode: number): string {

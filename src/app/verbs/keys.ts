@@ -1,33 +1,45 @@
 // Verbs on API keys: create (the key is shown once), list, revoke.
 import { fail, type Json, parseTime, sha256Hex, toIso, toIsoOrNull } from "../../base/index.ts";
 import { checkKeyWish, formatKey, principalOf } from "../../access/index.ts";
-import type { Caller, CreatedKey, Key, KeyList } from "../../model/index.ts";
+import type { Caller, CreatedKey, EventDraft, Key, KeyList } from "../../model/index.ts";
 import type { RowOf } from "../../storage/index.ts";
 import { type AppContext, systemEvent, systemOpens } from "../context.ts";
 import { pageSize, readCursor, writeCursor } from "../cursor.ts";
 import type { NewKey, Page } from "../facade.ts";
 
-export async function createKey(context: AppContext, caller: Caller, wish: NewKey & { key?: string }): Promise<CreatedKey> {
-  const now = context.clock.now();
-  checkKeyWish({ ...wish, expiresAt: wish.expiresAt ?? null }, caller, now);
-  const expiresAt = wish.expiresAt === undefined ? null : toIsoOrNull(parseTime(wish.expiresAt));
-  const key = wish.key ?? formatKey(crypto.getRandomValues(new Uint8Array(32)));
+/** @throws KEY_INVALID, FORBIDDEN when more is granted than the caller has, or for longer */
+export async function createKey(context: AppContext, caller: Caller, wish: NewKey): Promise<CreatedKey> {
+  const own = caller.keyId === null ? null : await context.store.findKey(caller.keyId);
+  checkKeyWish(
+    { ...wish, name: wish.name ?? null, expiresAt: wish.expiresAt ?? null },
+    { caller, expiresAt: own?.expires_at ?? null },
+    context.clock.now(),
+  );
+  return putKey(context, caller, { ...wish, key: formatKey(crypto.getRandomValues(new Uint8Array(32))), replaces: null });
+}
+
+/** A checked wish with its key; `replaces` is the stored row of this very key, which ends in the same commit. */
+export type KeyToPut = NewKey & { key: string; replaces: RowOf<"api_keys"> | null };
+
+/** @throws ALREADY_EXISTS when the key is stored and not the one that is replaced */
+export async function putKey(context: AppContext, caller: Caller, { replaces, key, ...wish }: KeyToPut): Promise<CreatedKey> {
   const id = context.ids.next();
-  const payload = {
-    key_id: id,
-    name: wish.name ?? null,
-    principal: wish.principal as unknown as Json,
-    roles: wish.roles,
-    scopes: wish.scopes,
-    expires_at: expiresAt,
-  };
+  const expiresAt = wish.expiresAt === undefined ? null : toIsoOrNull(parseTime(wish.expiresAt));
+  const name = wish.name ?? null;
+  const { principal } = wish;
+  const [roles, scopes] = [[...new Set(wish.roles)], [...new Set(wish.scopes)]];
+  const payload = { key_id: id, name, principal: principal as unknown as Json, roles, scopes, expires_at: expiresAt };
+  const created = systemEvent(context, caller, { type: "trace.key.created", payload });
+  const row = { sha256: sha256Hex(key), key_id: id };
   context.session.ensure();
   await context.ledger.commit({
-    events: [systemEvent(context, caller, { type: "trace.key.created", payload: payload })],
+    events: replaces === null ? [created] : [revocation(context, caller, replaces.key_id), created],
     opens: systemOpens(context),
-    sideChanges: [{ table: "key_hashes", op: "insert", row: { sha256: sha256Hex(key), key_id: id } }],
+    sideChanges: [
+      replaces === null ? { table: "key_hashes", op: "insert", row } : { table: "key_hashes", op: "put", key: { sha256: row.sha256 }, row },
+    ],
   });
-  return { id, key, name: wish.name ?? null, principal: wish.principal, roles: wish.roles, scopes: wish.scopes, createdAt: toIso(now), expiresAt };
+  return { id, key, name, principal, roles, scopes, createdAt: toIso(created.time), expiresAt };
 }
 
 export async function listKeys(context: AppContext, page: Page): Promise<KeyList> {
@@ -43,16 +55,18 @@ export async function listKeys(context: AppContext, page: Page): Promise<KeyList
   return { keys: shown.map(toKey), nextCursor: rows.length > size && last !== undefined ? writeCursor([last.created_at, last.key_id]) : null };
 }
 
+/** Also one's own, and one that has expired. @throws KEY_NOT_FOUND */
 export async function revokeKey(context: AppContext, caller: Caller, id: string): Promise<Key> {
   const row = await context.store.findKey(id);
   if (row === null || row.revoked_at !== null)
     throw fail("KEY_NOT_FOUND", `Cannot revoke key "${id}": no such key`, { hint: "`workflow key list` shows those that are there." });
   context.session.ensure();
-  await context.ledger.commit({
-    events: [systemEvent(context, caller, { type: "trace.key.revoked", payload: { key_id: id } })],
-    opens: systemOpens(context),
-  });
+  await context.ledger.commit({ events: [revocation(context, caller, id)], opens: systemOpens(context) });
   return toKey(row);
+}
+
+function revocation(context: AppContext, caller: Caller, id: string): EventDraft {
+  return systemEvent(context, caller, { type: "trace.key.revoked", payload: { key_id: id } });
 }
 
 function toKey(row: RowOf<"api_keys">): Key {

@@ -14,14 +14,15 @@ export type ContainerEnd = { lines: readonly string[]; command: TaskCommand; pat
 
 /** Files of this machine and hosts that the last lines name, and that were not granted. */
 export function containerDenials(call: ActionCall, { lines, command, paths, hasWorkspace }: ContainerEnd): Recognised[] {
-  const { folders, folder, permissions, inputs } = call;
+  const { folders, folder, permissions, inputs, masker } = call;
   const real = (list: readonly string[]) => list.flatMap((path) => realPath(path) ?? []);
   const write = [...real([folders.workdir, ...(hasWorkspace ? [folders.workspace] : [])]), ...paths.write].filter((path) => path !== "/");
   const read = [...real(command.read), ...paths.read].filter((path) => path !== "/");
   const granted = { read, write, hidden: [], network: permissions.network, cwd: command.cwd, user: folders.user };
   const ownFolders = real(folder === null ? [] : [folder]);
   const isOfThisMachine = (target: string) => isWithin(ownFolders, target) || !isWithin(imageFolders, target);
-  return recogniseDenials(lines, granted, JSON.stringify(inputs)).filter(({ kind, target }) => kind !== "filesystem" || isOfThisMachine(target));
+  const found = recogniseDenials(lines, granted, masker.text(JSON.stringify(inputs)));
+  return found.filter(({ kind, target }) => kind !== "filesystem" || isOfThisMachine(target));
 }
 
 /** A refused mount as the denial that it is, null for any other error. */

@@ -1,5 +1,6 @@
 // What was denied to one attempt: from the kernel's notices, the proxy's decisions and the task's own words; each told once.
 import { coversNetwork, type Denial, type DeniedOperation, findGrant, isWithin, renderGrant, type TaskPlaces } from "../../model/index.ts";
+import type { Masker } from "../../secrets/index.ts";
 import type { NetworkDecision } from "../network/index.ts";
 import type { Notice } from "../sandbox/index.ts";
 import type { Recognised } from "./recognise.ts";
@@ -18,6 +19,7 @@ export type DenialContext = {
   network: readonly string[];
   /** Real paths that the task may read, and folders of the engine's, below which nothing is ever granted. */
   files: () => { readable: readonly string[]; never: readonly string[] };
+  masker: Masker;
   tell: (denial: Denial) => void;
 };
 
@@ -51,18 +53,19 @@ export class Denials {
 
   fromDecision({ host, port, entries }: NetworkDecision): void {
     const target = `${host}:${port}`;
-    this.add(
-      { kind: "network", target, rule: "network" },
-      entries.length === 0 ? null : entries.map((entry) => renderGrant("network", entry)).join("; "),
-    );
+    const shown = entries.map((entry) => renderGrant("network", this.#context.masker.text(entry)));
+    this.add({ kind: "network", target, rule: "network" }, shown.length === 0 ? null : shown.join("; "));
   }
 
-  /** The denial, null beyond the bound. */
-  add(denied: DeniedOperation, grant: string | null = this.#findGrant(denied)): Denial | null {
-    const key = `${denied.rule} ${denied.target}`;
+  /** The denial, null beyond the bound. `grant` is found where it is left out. */
+  add({ target: meant, ...denied }: DeniedOperation, given?: string | null): Denial | null {
+    // What would allow it follows from what is shown: of a value with a slash in it a folder above would keep a part.
+    const target = this.#context.masker.text(meant);
+    const { kind, rule } = denied;
+    const key = `${rule} ${target}`;
     const known = this.#told.get(key);
     if (known !== undefined || this.#told.size >= toldMax) return known ?? null;
-    const { kind, target, rule } = denied;
+    const grant = given === undefined ? this.#findGrant({ ...denied, target }) : given;
     const denial: Denial = { kind, target, rule, grant };
     this.#told.set(key, denial);
     this.#context.tell(denial);

@@ -16,6 +16,7 @@ import { baseEnvironment, checkSizes } from "./environment.ts";
 import { harvest, placeInputFiles } from "./files.ts";
 import { GrantedPaths } from "./granted-paths.ts";
 import { isContainerRun } from "./image-command.ts";
+import { maskedLines, maskOutcome } from "./masking.ts";
 import { deniedFailure, type End, findFailure, findFrame, linesOf, outputOf, resultError } from "./judge.ts";
 import type { ActionCall, ActionOutcome, ActionRun, InvokeDeps, TaskHandle } from "./ports.ts";
 import { readBack } from "./read-back.ts";
@@ -31,7 +32,11 @@ import { bytesPerMb, openGroup, treeLimits } from "./tree-limits.ts";
 /** Starts one attempt. Never throws: what cannot be started is an outcome. */
 export function invokeAction(deps: InvokeDeps, call: ActionCall): ActionRun {
   const attempt = new Attempt(deps, call);
-  return { done: attempt.run(), terminate: () => attempt.stop("terminate"), kill: () => attempt.stop("kill") };
+  return {
+    done: attempt.run().then((outcome) => maskOutcome(outcome, call.masker)),
+    terminate: () => attempt.stop("terminate"),
+    kill: () => attempt.stop("kill"),
+  };
 }
 
 type Prepared = {
@@ -47,7 +52,9 @@ type Stop = "terminate" | "kill";
 
 class Attempt {
   readonly #deps: InvokeDeps;
+  /** Its `onLine` masks; lines of the task's streams are masked already. */
   readonly #call: ActionCall;
+  readonly #onTaskLine: ActionCall["onLine"];
   /** Looked up on the disk when it is asked for first: most calls of a warm worker never do. */
   readonly #places: () => TaskPlaces;
   readonly #denials: Denials;
@@ -61,16 +68,18 @@ class Attempt {
   /** What the task may read, once that is known. */
   #readable: readonly string[] = [];
 
-  constructor(deps: InvokeDeps, call: ActionCall) {
+  constructor(deps: InvokeDeps, given: ActionCall) {
+    const call = { ...given, onLine: maskedLines(given) };
     this.#deps = deps;
     this.#call = call;
+    this.#onTaskLine = given.onLine;
     let known: TaskPlaces | null = null;
     const places = (): TaskPlaces => (known ??= placesOf(call));
     this.#places = places;
     this.#made = new GrantedPaths(call.folders.user);
     let never: readonly string[] | null = null;
     const files = () => ({ readable: this.#readable, never: (never ??= real([deps.engine.data])) });
-    this.#denials = new Denials({ places, network: call.permissions.network, files, tell: call.onDenial });
+    this.#denials = new Denials({ places, network: call.permissions.network, files, masker: call.masker, tell: call.onDenial });
   }
 
   async run(): Promise<ActionOutcome> {
@@ -151,7 +160,7 @@ class Attempt {
     this.#tellLeft(paths);
     this.#readable = [...(worker.confinement?.read ?? []), ...(worker.confinement?.write ?? [])];
     this.#handle = worker;
-    const output = new TaskOutput(call.onLine, call.permissions.outputBytes);
+    const output = new TaskOutput(this.#onTaskLine, { outputBytes: call.permissions.outputBytes, masker: call.masker });
     const ended = await this.#runTurn(worker, output).finally(() => pool.release(worker));
     if (ended.error !== null) return { ok: false, error: ended.error, retryable: false };
     const { confinement } = worker;
@@ -165,6 +174,7 @@ class Attempt {
     return worker.run({
       request: (workdir) => requestOf({ ...call, folders: { ...call.folders, workdir } }),
       output,
+      masker: call.masker,
       workdir: call.folders.workdir,
       onNotice: (notice) => this.#denials.fromNotice(notice),
       onDecision: (decision) => this.#denials.fromDecision(decision),
@@ -296,7 +306,7 @@ class Attempt {
     const handle = this.#launch(prepared);
     this.#handle = handle;
     const watch = prepared.confinement?.mode === "enforce" || call.runtime === "docker" ? this.#watch(handle) : null;
-    const output = new TaskOutput(call.onLine, call.permissions.outputBytes);
+    const output = new TaskOutput(this.#onTaskLine, { outputBytes: call.permissions.outputBytes, masker: call.masker });
     const reading = output.read(handle.stdout, handle.stderr);
     // The result may be refused for its size while the task goes on: it is looked at when the task has ended.
     const framed = handle.result.then(
@@ -307,7 +317,7 @@ class Attempt {
     await reading;
     const result = await framed;
     if (result.error !== null) return { ok: false, error: result.error, retryable: false };
-    const frame = findFrame(call.folders.workdir, result.bytes ?? new Uint8Array());
+    const frame = findFrame(call.folders.workdir, result.bytes ?? new Uint8Array(), call.masker);
     const exceeded = exit.oomKilled === true ? "memory" : this.#exceeded;
     const end = this.#endOf({ exit, frame, exceeded }, output, prepared.confinement);
     return this.#judge(end, prepared) ?? (await this.#succeed(frame, output));
@@ -346,13 +356,13 @@ class Attempt {
   }
 
   #recognise(lines: readonly string[], command: TaskCommand, { read, write, hidden = [] }: Confinement): Recognised[] {
-    const { inputs, env, permissions, folders } = this.#call;
+    const { inputs, env, permissions, folders, masker } = this.#call;
     // Built-ins spell paths as their inputs do.
     const { folder, workspace = null } = this.#places();
     const cwd = isBuiltIn(this.#call) ? (folder ?? command.cwd) : command.cwd;
     const bare = isBuiltIn(this.#call) && usesWorkspace(this.#call) ? (workspace ?? cwd) : cwd;
     const granted = { read, write, hidden, network: permissions.network, cwd, bare, user: folders.user };
-    return recogniseDenials(lines, granted, [JSON.stringify(inputs), ...Object.values(env)].join("\n"));
+    return recogniseDenials(lines, granted, masker.text([JSON.stringify(inputs), ...Object.values(env)].join("\n")));
   }
 
   async #succeed(frame: ResultFrame | null, output: TaskOutput, isLeft = true): Promise<ActionOutcome> {

@@ -1,6 +1,7 @@
 // What an attempt's end means: its frame, its exit, what it wrote last and what was denied become one outcome.
 import { type ErrorBody, isCoded, isObject, type Json, type JsonObject, kindOf, limits, toErrorBody } from "../../base/index.ts";
 import type { Denial } from "../../model/index.ts";
+import type { Masker } from "../../secrets/index.ts";
 import type { Over } from "../runtimes/index.ts";
 import { readBack } from "./read-back.ts";
 import { parseResultFrame, type ResultFrame } from "./script-output.ts";
@@ -28,11 +29,11 @@ const reservedCodes = new Set([
 const codeForm = /^[A-Z][A-Z0-9_]{0,63}$/;
 
 /** The frame on descriptor 3, else the one in the result file. @throws PLUGIN_OUTPUT_INVALID */
-export function findFrame(workdir: string, onDescriptor: Uint8Array): ResultFrame | null {
+export function findFrame(workdir: string, onDescriptor: Uint8Array, masker: Masker): ResultFrame | null {
   const bytes =
     onDescriptor.byteLength > 0 ? onDescriptor : readBack(workdir, { name: "result.json", as: "$WORKFLOW_RESULT" }, limits.outputBytesMax);
   const text = bytes === null ? "" : new TextDecoder().decode(bytes).trim();
-  return text === "" ? null : parseResultFrame(text);
+  return text === "" ? null : parseResultFrame(text, masker);
 }
 
 /** A result that is too large is the task's mistake like any other that is wrong with it. */
@@ -43,6 +44,7 @@ export function resultError(cause: unknown): ErrorBody {
 
 export type End = {
   exit: Exit;
+  /** What it claims is masked, as stderr is: an error is cut in several places. */
   frame: ResultFrame | null;
   stderr: string;
   what: "script" | "action";

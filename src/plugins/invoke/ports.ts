@@ -1,6 +1,7 @@
 // One call of one action outside the engine: what it is given, and what comes of it.
 import type { ErrorBody, Json, JsonObject } from "../../base/index.ts";
 import type { CallableAction, Denial, EffectivePermissions } from "../../model/index.ts";
+import type { Masker } from "../../secrets/index.ts";
 import type { LogLevel, LogSource } from "../../storage/index.ts";
 import type { NetworkGate } from "../network/index.ts";
 import type { ContainerRunner } from "../runtimes/docker/index.ts";
@@ -36,6 +37,8 @@ export type ActionCall = {
   /** `off`: only the process tree is kept. `observe`: --learn. */
   sandbox: "enforce" | "off" | "observe";
   graceMs: number;
+  /** Secrets of the execution; it may learn more while the call runs. All that leaves the call is masked, but its output. */
+  masker: Masker;
   /** A promise asks the producer to wait for it. */
   onLine: (line: Line) => Promise<void> | void;
   onDenial: (denial: Denial) => void;
@@ -46,6 +49,7 @@ export type ActionCall = {
 /** A file that the task leaves behind, in the work folder: to be stored before the folder goes. */
 export type LeftFile = { name: string; path: string; size: number };
 
+/** The output holds true values. */
 export type ActionOutcome = { ok: true; output: Json; files: LeftFile[] } | { ok: false; error: ErrorBody; retryable: boolean };
 export type ActionRun = {
   /** Resolves when the whole tree is gone and pipes are read; never rejects. */

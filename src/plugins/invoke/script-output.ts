@@ -1,5 +1,6 @@
 // What a `run:` task says about itself: the file $WORKFLOW_OUTPUT, and the result frame of any task.
 import { type ErrorBody, fail, isObject, type Json, type JsonObject, kindOf } from "../../base/index.ts";
+import type { Masker } from "../../secrets/index.ts";
 
 /** What the engine itself says of a script; its lines add further members beside these. */
 const ownMembers = new Set(["exitCode", "stdout"]);
@@ -49,8 +50,9 @@ const claimedMax = { codeUnits: 256, messageUnits: 16 * 1024, hintUnits: 4096, d
 /** `artifacts`: paths that the task wants to keep. */
 export type ResultFrame = { output: Json; artifacts?: string[] } | { error: ErrorBody; retryable: boolean };
 
-/** The one JSON line of a result: `{output, artifacts?}` or `{error: {code, message, details?, retryable?}}`. @throws PLUGIN_OUTPUT_INVALID */
-export function parseResultFrame(text: string): ResultFrame {
+/** The one JSON line of a result: `{output, artifacts?}` as it is, or `{error: {code, message, details?, retryable?}}`, masked.
+ * @throws PLUGIN_OUTPUT_INVALID */
+export function parseResultFrame(text: string, masker: Masker): ResultFrame {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -62,19 +64,18 @@ export function parseResultFrame(text: string): ResultFrame {
   if (error === undefined) return outputFrame(value);
   if (!isObject(error) || typeof error["code"] !== "string" || typeof error["message"] !== "string")
     throw fail("PLUGIN_OUTPUT_INVALID", "Cannot read the task's error: it needs code and message");
-  const code = error["code"].slice(0, claimedMax.codeUnits);
-  const body: ErrorBody = { code, kind: kindOf(code), message: cut(error["message"], claimedMax.messageUnits) };
-  if (isObject(error["details"])) body.details = boundDetails(error["details"]);
-  if (typeof error["hint"] === "string") body.hint = cut(error["hint"], claimedMax.hintUnits);
+  // Masked before it is cut: what a cut leaves of a value nobody knows again.
+  const bound = (claimed: string, unitsMax: number) => masker.text(claimed).slice(0, unitsMax).toWellFormed();
+  const code = bound(error["code"], claimedMax.codeUnits);
+  const body: ErrorBody = { code, kind: kindOf(code), message: bound(error["message"], claimedMax.messageUnits) };
+  if (isObject(error["details"])) body.details = boundDetails(error["details"], masker);
+  if (typeof error["hint"] === "string") body.hint = bound(error["hint"], claimedMax.hintUnits);
   return { error: body, retryable: error["retryable"] !== false };
 }
 
-function cut(text: string, unitsMax: number): string {
-  return text.slice(0, unitsMax).toWellFormed();
-}
-
-function boundDetails(details: Record<string, unknown>): Record<string, unknown> {
-  if (isDeeper(details, claimedMax.detailsDepth)) return { leftOut: "details", why: `deeper than ${claimedMax.detailsDepth} levels` };
+function boundDetails(given: Record<string, unknown>, masker: Masker): Record<string, unknown> {
+  if (isDeeper(given, claimedMax.detailsDepth)) return { leftOut: "details", why: `deeper than ${claimedMax.detailsDepth} levels` };
+  const details = masker.json(given as JsonObject) as JsonObject;
   const units = JSON.stringify(details).length;
   return units <= claimedMax.detailsUnits ? details : { leftOut: "details", why: `longer than ${claimedMax.detailsUnits} characters` };
 }

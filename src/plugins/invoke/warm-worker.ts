@@ -2,6 +2,8 @@
 // should be. Its descriptors: requests on 0, log lines on 1 and 2, results on 3. Each request brings a fresh mark, which the worker
 // prints on both streams before the result: what came until then was the call's.
 import { type Clock, type ErrorBody, fail, type JsonObject, limits } from "../../base/index.ts";
+import { LineSplitter } from "../../logs/index.ts";
+import type { Masker } from "../../secrets/index.ts";
 import type { NetworkDecision, NetworkGate, NetworkPass } from "../network/index.ts";
 import type { Cgroup, Cgroups, Over, ProcessExit, ProcessHandle, spawnProcess, Watch, Watchdog } from "../runtimes/index.ts";
 import type { Confinement, Notice } from "../sandbox/index.ts";
@@ -9,7 +11,7 @@ import { confine } from "./confine.ts";
 import { realPath } from "./real-path.ts";
 import { resultError } from "./judge.ts";
 import { type ResultFrame, parseResultFrame } from "./script-output.ts";
-import { readLines, type TaskOutput } from "./task-output.ts";
+import { readText, type TaskOutput } from "./task-output.ts";
 import { bytesPerMb, openGroup, treeLimits } from "./tree-limits.ts";
 import type { WarmSpec } from "./warm-fit.ts";
 import { Growth } from "./warm-growth.ts";
@@ -32,6 +34,8 @@ export type WarmTurn = {
   /** The request, for the folder that is made for the call. */
   request: (workdir: string) => JsonObject;
   output: TaskOutput;
+  /** Of the call's execution: a worker serves many. */
+  masker: Masker;
   /** Where what the call leaves behind is put. */
   workdir: string;
   onNotice: (notice: Notice) => void;
@@ -54,11 +58,13 @@ type Running = WarmTurn & {
   /** Null when the worker ended first. */
   result: PromiseWithResolvers<string | null>;
   mark: string;
-  unmarked: Set<"stdout" | "stderr">;
+  unmarked: Set<Stream>;
   marked: PromiseWithResolvers<void>;
 };
 
 const markBytes = 16;
+const streams = ["stdout", "stderr"] as const;
+type Stream = (typeof streams)[number];
 
 export class WarmWorker {
   readonly key: string;
@@ -146,7 +152,7 @@ export class WarmWorker {
       isAnswered: false,
       result: Promise.withResolvers(),
       mark: Buffer.from(this.#randomBytes(markBytes)).toString("hex"),
-      unmarked: new Set(["stdout", "stderr"]),
+      unmarked: new Set(streams),
       marked: Promise.withResolvers(),
     };
     // Only whoever waits for it may hear of its failure.
@@ -160,6 +166,7 @@ export class WarmWorker {
       await this.gone.catch(() => undefined);
       throw cause;
     } finally {
+      for (const stream of streams) void turn.output.end(stream);
       this.#turn = null;
       this.#last = turn;
       if (this.#hasEnded) this.#dispose();
@@ -193,7 +200,7 @@ export class WarmWorker {
       const exit = await this.gone;
       return { exit, frame: null, error: answer.error, exceeded: this.#exceeded, isLeft: false };
     }
-    const frame = takeRelative(parseResultFrame(answer.line), running.folder);
+    const frame = takeRelative(parseResultFrame(answer.line, running.masker), running.folder);
     const isError = "error" in frame;
     const isLeft = !isError && (frame.artifacts !== undefined || hasLeft(running.folder));
     // What is to be stored must not change any more; and what was denied is known for sure only when the worker is gone.
@@ -228,8 +235,8 @@ export class WarmWorker {
   async #follow(): Promise<ProcessExit> {
     const { stdout, stderr, resultChunks, exited } = this.#handle;
     const reading = Promise.all([
-      readLines(stdout, (line, isCut) => this.#takeLine("stdout", line, isCut)),
-      readLines(stderr, (line, isCut) => this.#takeLine("stderr", line, isCut)),
+      this.#readStream("stdout", stdout),
+      this.#readStream("stderr", stderr),
       resultChunks === null ? null : this.#readResults(resultChunks),
     ]);
     try {
@@ -246,18 +253,36 @@ export class WarmWorker {
     }
   }
 
-  #takeLine(stream: "stdout" | "stderr", line: string, isCut: boolean): Promise<void> | void {
+  /** By lines as they were printed, since marks are looked for first: what a call printed is masked by itself. */
+  async #readStream(stream: Stream, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    let taken: Promise<void> | void;
+    const splitter = new LineSplitter((line, isCut) => {
+      taken = this.#takeLine(stream, line, isCut) ?? taken;
+    });
+    await readText(chunks, async (text) => {
+      splitter.push(text);
+      await taken;
+    });
+    splitter.end();
+  }
+
+  #takeLine(stream: Stream, line: string, isCut: boolean): Promise<void> | void {
     const turn = this.#turn;
     // Out of turn: whose line it is nobody knows.
     if (turn === null) return this.kill();
-    const isMark = line.endsWith(turn.mark) && turn.unmarked.has(stream);
-    const text = isMark ? line.slice(0, -turn.mark.length) : line;
-    if (isMark) {
-      turn.unmarked.delete(stream);
-      if (turn.unmarked.size === 0) turn.marked.resolve();
-      if (text === "") return;
-    } else if (!turn.unmarked.has(stream)) this.#isSpoiled = true; // an early mark, or something that goes on beside the calls
-    return stream === "stdout" ? turn.output.takeOut(text, isCut) : turn.output.takeError(text, isCut);
+    if (!turn.unmarked.has(stream))
+      this.#isSpoiled = true; // an early mark, or something that goes on beside the calls
+    else if (line.endsWith(turn.mark)) return this.#takeMark(turn, stream, line.slice(0, -turn.mark.length));
+    return turn.output.take(stream, isCut ? line : `${line}\n`);
+  }
+
+  /** `text`: what was printed without a line's end before it. */
+  #takeMark(turn: Running, stream: Stream, text: string): Promise<void> | void {
+    turn.unmarked.delete(stream);
+    const taken = turn.output.take(stream, text);
+    const ended = turn.output.end(stream);
+    if (turn.unmarked.size === 0) turn.marked.resolve();
+    return ended ?? taken;
   }
 
   /** Results, a line each; one at most in a call. */

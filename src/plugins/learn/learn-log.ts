@@ -1,6 +1,7 @@
 // What the tasks of one unenforced run were seen doing (--learn): each different thing once, attempt by attempt.
 import type { CallableAction, EffectivePermissions } from "../../model/index.ts";
 import { limits, type JsonObject } from "../../base/index.ts";
+import type { Masker } from "../../secrets/index.ts";
 import type { Notice } from "../sandbox/index.ts";
 
 /** What of an attempt tells its own places and needs apart from those of others. */
@@ -11,6 +12,7 @@ export type WatchedAttempt = {
   folders: { workspace: string; workdir: string };
   /** What it asks for, since everything asked is granted in such a run. */
   permissions: EffectivePermissions;
+  masker: Masker;
 };
 export type SeenAttempt = { attempt: WatchedAttempt; notices: Map<string, Notice> };
 

@@ -3,6 +3,7 @@ import { posix } from "node:path";
 import { anyVariable, copiedNames, limitKeys, type Permissions, type WorkflowDefinition, writePath } from "../../model/index.ts";
 import { namesInExpressions, namesInScript } from "./environment-names.ts";
 import type { LearnLog, WatchedAttempt } from "./learn-log.ts";
+import { maskLearned } from "./masked.ts";
 import { addFiles, type FileFacts, isScript, noFiles, type SeenFiles } from "./seen-files.ts";
 import { seenNetwork } from "./seen-network.ts";
 import { joinNeighbours, withoutInner } from "./trees.ts";
@@ -56,7 +57,7 @@ export function leastPermissions(log: LearnLog, facts: LearnFacts): Learned {
   if (bare.size > 0 && files.usesWorkspace !== null)
     notes.push(`once $workspace is granted, bare paths start there: write ./ before those of ${[...bare].toSorted().join(", ")}`);
   if (log.isFull) notes.push("more was seen than is kept: this block may lack something");
-  return { permissions, notes };
+  return maskLearned({ permissions, notes }, log);
 }
 
 /** What bounds the tasks and grants nothing stays as it is. */

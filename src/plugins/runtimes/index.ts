@@ -1,5 +1,6 @@
 export { Cgroups, openCgroup, probeCgroup } from "./cgroup.ts";
 export type { Cgroup, CgroupLimits, CgroupPlace, CgroupProbe } from "./cgroup.ts";
+export { disableCoreDumps } from "./core-dumps.ts";
 export { measureFolders } from "./folder-size.ts";
 export { bunCommand, commandFor } from "./interpreters.ts";
 export type { Command, Shell } from "./interpreters.ts";

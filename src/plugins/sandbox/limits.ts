@@ -12,7 +12,7 @@ const reservedBytes = 1024 * 1024 * 1024;
 /** All limits but that of open files. That of processes counts all of a user's, threads too: without `countsApart` those of the
  * engine and of other tasks would be among them, and only the watchdog holds the limit. */
 export function limitProcess(draft: PlanDraft, limits: Confinement["limits"], countsApart: boolean): void {
-  setLimit(draft, resource.CORE, { soft: 0, hard: 0 });
+  forbidCoreDumps(draft);
   const { memoryBytes, cpuSeconds, processes, fileBytes } = limits;
   if (memoryBytes !== null) {
     setLimit(draft, resource.DATA, { soft: memoryBytes, hard: memoryBytes });
@@ -22,6 +22,11 @@ export function limitProcess(draft: PlanDraft, limits: Confinement["limits"], co
   if (cpuSeconds !== null) setLimit(draft, resource.CPU, { soft: Math.ceil(cpuSeconds), hard: Math.ceil(cpuSeconds) + 1 });
   if (processes !== null && countsApart) setLimit(draft, resource.NPROC, { soft: processes, hard: processes });
   if (fileBytes !== null) setLimit(draft, resource.FSIZE, { soft: fileBytes, hard: fileBytes });
+}
+
+/** Of tasks in every mode: what they were given in confidence must not come to lie on a disk. */
+export function forbidCoreDumps(draft: PlanDraft): void {
+  setLimit(draft, resource.CORE, { soft: 0, hard: 0 });
 }
 
 /** Comes last, since the filter's listener needs a number that may lie above it. */

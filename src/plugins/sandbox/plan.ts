@@ -8,7 +8,7 @@ import { keepTask, numberedRules } from "./keeper.ts";
 import type { KeeperRule } from "./keeper.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
 import { buildRuleset, restrictSelf } from "./landlock.ts";
-import { limitOpenFiles, limitProcess } from "./limits.ts";
+import { forbidCoreDumps, limitOpenFiles, limitProcess } from "./limits.ts";
 import { requireMounts } from "./masks.ts";
 import { arrangeMounts } from "./mounts.ts";
 import { addBytes, addText, addTextList, encodePlan, startDraft } from "./plan-format.ts";
@@ -72,6 +72,7 @@ function planFreeTask(draft: PlanDraft, spec: LaunchSpec): KeeperRule[] {
   dieWithParent(draft, "supervisor", slots.supervisor);
   draft.steps.push({ kind: "syscall", call: "setsid", args: [] });
   unblockSignals(draft);
+  forbidCoreDumps(draft);
   draft.steps.push({ kind: "syscall", call: "chdir", args: [addText(draft, spec.cwd)] });
   return [];
 }

@@ -54,7 +54,6 @@ function baseRoots({ declared }: Workflow): Map<string, ReadonlySet<string> | nu
   return new Map<string, ReadonlySet<string> | null>([
     ["inputs", declared.inputs],
     ["vars", declared.vars],
-    ["secrets", declared.secrets],
     ["tasks", null],
     ["execution", executionMembers],
     ["trigger", triggerMembers],
@@ -76,9 +75,14 @@ function rootsOf(workflow: Workflow, site: TaskSite): Map<string, ReadonlySet<st
   const roots = baseRoots(workflow);
   const permissions = memberOf(site.node, "permissions");
   if (permissions !== undefined) roots.set("env", workflow.declared.env.intersection(new Set(textsOf(memberOf(permissions, "env")))));
-  const secrets = memberOf(site.node, "secrets");
-  if (secrets !== undefined) roots.set("secrets", workflow.declared.secrets.intersection(new Set(textsOf(secrets))));
   return roots;
+}
+
+/** The secrets that a task's inputs and env may name. */
+function secretsOf(workflow: Workflow, site: TaskSite): ReadonlySet<string> {
+  const own = memberOf(site.node, "secrets");
+  const { secrets } = workflow.declared;
+  return own === undefined ? secrets : secrets.intersection(new Set(textsOf(own)));
 }
 
 function checkTaskExpressions(workflow: Workflow, site: TaskSite, upstream: Upstream): void {
@@ -89,6 +93,7 @@ function checkTaskExpressions(workflow: Workflow, site: TaskSite, upstream: Upst
   if (memberOf(site.node, "forEach") !== undefined) inner.roots = new Map([...inner.roots, ["item", null], ["index", null]]);
   const matrix = memberOf(site.node, "matrix");
   if (matrix !== undefined) inner.roots = new Map([...inner.roots, ["matrix", keysOf(matrix)]]);
+  const given: Names = { ...inner, roots: new Map([...inner.roots, ["secrets", secretsOf(workflow, site)]]) };
 
   const shared = { text: source.text, report };
   const at = (key: string, named: Names, check: (place: ExpressionPlace) => void): void => {
@@ -99,8 +104,8 @@ function checkTaskExpressions(workflow: Workflow, site: TaskSite, upstream: Upst
   if (matrix?.kind === "map")
     for (const [key, { value }] of matrix.entries) checkListSource({ ...shared, node: value, path: `${site.path}.matrix.${key}`, names });
   at("if", inner, checkCondition);
-  at("inputs", inner, (place) => checkInputExpressions(place, actionOf(site) === shellAction));
-  at("env", inner, checkTemplates);
+  at("inputs", given, (place) => checkInputExpressions(place, actionOf(site) === shellAction));
+  at("env", given, checkTemplates);
   at("outputs", { ...inner, task: taskNames(workflow, site, upstream, true) }, checkTemplates);
   const key = memberOf(memberOf(site.node, "cache"), "key");
   if (key !== undefined) checkTemplates({ ...shared, node: key, path: `${site.path}.cache.key`, names: inner });

@@ -27,12 +27,17 @@ const placeHints: Record<string, string> = {
 };
 
 function unknownRoot(reference: Reference, names: Names): NameFinding {
+  const at = { code: "EXPR_UNKNOWN_ROOT" as const, start: reference.start, end: reference.rootEnd };
+  if (reference.root === "secrets") {
+    const hint = "Hand it to the task that needs it: conditions, outputs and cache keys would record it.";
+    return { ...at, message: "Secrets may be used only in a task's inputs and env", hint };
+  }
   const isKnown = (rootNames as readonly string[]).includes(reference.root);
   const message = isKnown ? `"${reference.root}" does not exist at this place` : `There is no "${reference.root}"`;
   const hint = isKnown
     ? placeHints[reference.root]
     : (didYouMean(reference.root, names.roots.keys()) ?? `Expressions may name ${[...names.roots.keys()].join(", ")}.`);
-  return { code: "EXPR_UNKNOWN_ROOT", message, hint, start: reference.start, end: reference.rootEnd };
+  return { ...at, message, hint };
 }
 
 function memberEnd(reference: Reference, depth: number): number {

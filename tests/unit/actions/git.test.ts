@@ -1,6 +1,6 @@
 // core/git.*: a real git on real repositories.
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { clone, commit, diff } from "../../../src/actions/git/actions.ts";
 import type { JsonObject } from "../../../src/base/index.ts";
@@ -71,6 +71,55 @@ test.skipIf(!hasGit)("a ref, a commit and a depth are cloned, and what is no add
   expect(await codeOf(cloneHere({ url: repository, to: "x", ref: "--upload-pack=x" }))).toBe("TASK_FAILED");
   expect(await codeOf(diff({ path: "full", from: "--output=/tmp/x" }))).toBe("TASK_INPUT_INVALID");
 });
+
+// git is not on every machine; lists of processes are read from /proc.
+test.skipIf(!hasGit || process.platform !== "linux")(
+  "[WF-09] a password in an address is on no command line, and does not stay in the clone",
+  async () => {
+    const { folder, workspace } = folders();
+    const repository = await makeRepository(folder);
+    expect(Bun.spawnSync(["git", "-C", repository, "update-server-info"]).exitCode).toBe(0);
+    const [user, password] = ["ada", "hush/Pass word%"];
+    const seen: string[] = [];
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(request) {
+        seen.push(...commandLines());
+        if (request.headers.get("authorization") !== `Basic ${btoa(`${user}:${password}`)}`)
+          return new Response("", { status: 401, headers: { "WWW-Authenticate": 'Basic realm="x"' } });
+        const file = join(repository, ".git", new URL(request.url).pathname.replace("/x.git/", ""));
+        return existsSync(file) ? new Response(readFileSync(file)) : new Response("", { status: 404 });
+      },
+    });
+    try {
+      const host = `127.0.0.1:${server.port}`;
+      const login = `${user}:${encodeURIComponent(password)}`;
+      expect(await cloneHere({ url: `http://${login}@${host}/x.git`, to: "clone" })).toMatchObject({ path: "clone", branch: "trunk" });
+      expect(readFileSync(join(workspace, "clone/a.txt"), "utf8")).toBe("one\n");
+      expect(await codeOf(cloneHere({ url: `http://ada:wrong-hush@${host}/x.git`, to: "refused" }))).toBe("TASK_FAILED");
+      expect(seen.some((line) => line.includes(`http://${host}/x.git`))).toBe(true);
+      expect(seen.filter((line) => line.includes("hush"))).toEqual([]);
+      expect(readFileSync(join(workspace, "clone/.git/config"), "utf8")).toContain(`url = http://${host}/x.git\n`);
+      expect(Bun.spawnSync(["grep", "-rl", "hush", folder]).stdout.toString()).toBe("");
+      expect(await codeOf(cloneHere({ url: `http://a%0Ab:c@${host}/x.git` }))).toBe("TASK_INPUT_INVALID");
+    } finally {
+      await server.stop(true);
+    }
+  },
+);
+
+function commandLines(): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      } catch {
+        return ""; // it has ended meanwhile
+      }
+    });
+}
 
 test("an address leads to a host and port, or to a path", () => {
   expect(placeOfGitUrl("https://Example.com/x.git")).toEqual({ kind: "remote", scheme: "https", host: "example.com", port: 443 });

@@ -1,10 +1,11 @@
 // An execution without store, processes and time: decide and fold alone, moved by hand. Every event is folded a second time, as after a restart.
 import type { ErrorBody, Json, JsonObject } from "../../../src/base/index.ts";
-import type { DecideContext, Decision, Preparation, TaskStart } from "../../../src/engine/decision.ts";
+import type { DecideContext, Decision, Preparation, SecretsFound, TaskStart } from "../../../src/engine/decision.ts";
 import { decideNext, decideRecovery, isOverdue } from "../../../src/engine/decide.ts";
 import { fold } from "../../../src/engine/fold.ts";
 import { type Machine, newMachine, nextWake, stopMachine } from "../../../src/engine/machine.ts";
 import type { TaskAsk, TaskPrepared } from "../../../src/engine/ports.ts";
+import type { SealedDraft } from "../../../src/engine/sealing.ts";
 import { decideResult, type TaskResult } from "../../../src/engine/results.ts";
 import { type EventDraft, findCoreAction } from "../../../src/model/index.ts";
 import { compileWorkflow, parseWorkflow } from "../../../src/workflow/index.ts";
@@ -32,6 +33,10 @@ export class PureRun {
   /** Tasks for which something is being looked up. */
   readonly underWay = new Set<string>();
   prepare: (ask: TaskAsk) => TaskPrepared | null = () => unconfined;
+  /** As they are in the store now; null for one that cannot be read. */
+  secrets: Record<string, string | null> = {};
+  /** What was kept beside the events. */
+  readonly sealed: SealedDraft[] = [];
   readonly #definition: JsonObject;
   readonly #inputs: JsonObject;
   readonly #ids = countingIds();
@@ -53,6 +58,7 @@ export class PureRun {
       revision: 1,
       sha256: "0".repeat(64),
       inputs: this.#inputs,
+      shownInputs: this.#inputs,
       labels: {},
       timeoutMs: definition.timeoutMs,
       trigger: { type: "manual", id: null, scheduled_at: null, by: "user:tester" },
@@ -74,6 +80,7 @@ export class PureRun {
         this.asks.push(ask);
         return this.prepare(ask);
       },
+      secrets: (_, names) => this.#readSecrets(names),
     };
     return {
       clock: { now: () => this.now },
@@ -85,10 +92,18 @@ export class PureRun {
     };
   }
 
+  #readSecrets(names: readonly string[]): SecretsFound {
+    const values = Object.fromEntries(names.map((name) => [name, this.secrets[name] ?? null]));
+    const missing = names.find((name) => values[name] === null);
+    if (missing === undefined) return { ok: true, values: values as Record<string, string>, masks: Object.values(values) as string[] };
+    return { ok: false, error: { code: "SECRETS_MISSING", kind: "invalid", message: `no ${missing}` } };
+  }
+
   take(decision: Decision): boolean {
+    this.sealed.push(...(decision.sealed ?? []));
     for (const event of decision.events) {
       checkDraft(event);
-      fold(this.machine, event);
+      fold(this.machine, event, decision.sealed);
       this.events.push(event);
     }
     this.slots -= decision.starts.length;
@@ -167,7 +182,7 @@ export class PureRun {
   /** The same events folded into a new machine. */
   restored(): Machine {
     const machine = this.#fresh();
-    for (const event of this.events) fold(machine, JSON.parse(JSON.stringify(event)) as EventDraft);
+    for (const event of this.events) fold(machine, JSON.parse(JSON.stringify(event)) as EventDraft, this.sealed);
     return machine;
   }
 }

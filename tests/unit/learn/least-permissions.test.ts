@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import { limits } from "../../../src/base/index.ts";
 import type { EffectivePermissions, WorkflowDefinition } from "../../../src/model/index.ts";
 import { LearnLog, leastPermissions, type Notice, renderLearned, type WatchedAttempt } from "../../../src/plugins/index.ts";
+import { Masker } from "../../../src/secrets/index.ts";
 import { definitionOf } from "../workflow/check-source.ts";
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), "learn-")));
@@ -45,6 +46,7 @@ const script = (text = "", shell = "sh"): WatchedAttempt => ({
   inputs: { script: text, shell },
   folders: { workspace, workdir },
   permissions: nothing,
+  masker: new Masker(),
 });
 const builtIn = (permissions: Partial<EffectivePermissions>): WatchedAttempt => ({
   ...script(),
@@ -170,6 +172,15 @@ test("the text is the block again, whatever the names hold", () => {
   expect(parse(text)).toEqual({ permissions: { network: ["a.b:443"], filesystem: { read: ['./odd/a "b"\n# c: ['] } } });
   expect(text.split("\n").filter((line) => line.startsWith("#"))).toHaveLength(learned.notes.length);
   expect(renderLearned({ permissions: {}, notes: [] })).toBe("permissions: {}\n");
+});
+
+test("[WF-09] a secret in the name of a file or a host is masked, and what then reads the same stands there once", () => {
+  const masker = new Masker();
+  masker.add(["hush-one", "hush-two"]);
+  const seen = [read(file("data1/hush-one.txt")), read(file("data1/hush-two.txt")), net("hush-one.example.com:443"), net("hush-two.example.com:443")];
+  const learned = learn(seen, { attempt: { ...script(), masker } });
+  expect(learned.permissions).toEqual({ network: ["***.example.com:443"], filesystem: { read: [join(root, "data1/***.txt")] } });
+  expect(renderLearned(learned)).not.toContain("hush");
 });
 
 test("what is kept of a walk through a large tree is bounded", () => {

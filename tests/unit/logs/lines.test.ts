@@ -7,7 +7,9 @@ import { AttemptLog, cutMark, LineSplitter, parseLine } from "../../../src/logs/
 function split(chunks: readonly Uint8Array[]): string[] {
   const lines: string[] = [];
   const splitter = new LineSplitter((line) => void lines.push(line));
-  for (const chunk of chunks) splitter.push(chunk);
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  for (const chunk of chunks) splitter.push(decoder.decode(chunk, { stream: true }));
+  splitter.push(decoder.decode());
   splitter.end();
   return lines;
 }
@@ -56,7 +58,7 @@ describe("splitting", () => {
   test("says of each piece whether its line goes on, and leaves room for a mark", () => {
     const pieces: [string, boolean][] = [];
     const splitter = new LineSplitter((line, isCut) => void pieces.push([line, isCut]));
-    splitter.push(bytes(`short\n${"x".repeat(150_000)}\nshort`));
+    splitter.push(`short\n${"x".repeat(150_000)}\nshort`);
     splitter.end();
     expect(pieces.map(([, isCut]) => isCut)).toEqual([false, true, true, false, false]);
     for (const [line, isCut] of pieces) expect(Buffer.byteLength(isCut ? line + cutMark : line)).toBeLessThanOrEqual(limits.logLineBytesMax);

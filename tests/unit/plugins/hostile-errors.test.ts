@@ -6,6 +6,7 @@ import { recogniseDenials } from "../../../src/plugins/invoke/recognise.ts";
 import { recogniseHosts } from "../../../src/plugins/invoke/recognise-hosts.ts";
 import { pathsIn } from "../../../src/plugins/invoke/refusal-lines.ts";
 import { parseResultFrame } from "../../../src/plugins/invoke/script-output.ts";
+import { Masker } from "../../../src/secrets/index.ts";
 
 const mebibyte = 1024 * 1024;
 const unitsMax = 80 * 1024;
@@ -13,7 +14,7 @@ const fill = (piece: string) => piece.repeat(Math.ceil(mebibyte / piece.length))
 
 function endOf(text: string, stderr = ""): End {
   const limits = { memoryMb: 1, cpuSeconds: null, diskMb: 1, processes: 1 } satisfies Partial<EffectivePermissions>;
-  const frame = parseResultFrame(text);
+  const frame = parseResultFrame(text, new Masker());
   return {
     exit: { exitCode: 1, signal: null },
     frame,
@@ -67,14 +68,14 @@ test("no pattern repeats a repetition", async () => {
 
 test("the parts of a claimed error are bounded: what is too long is cut, details that are too long or too deep are left out", () => {
   const long = "x".repeat(mebibyte / 4);
-  const frame = parseResultFrame(JSON.stringify({ error: { code: long, message: long, hint: long, details: { long } } }));
+  const frame = parseResultFrame(JSON.stringify({ error: { code: long, message: long, hint: long, details: { long } } }), new Masker());
   if (!("error" in frame)) throw new Error("an output");
   const { code, message, hint = "", details } = frame.error;
   expect([code.length, message.length, hint.length]).toEqual([256, 16 * 1024, 4096]);
   expect(JSON.stringify(details).length).toBeLessThan(200);
   const levels = 1000;
   const deep = `{"error":{"code":"X","message":"m","details":${'{"a":'.repeat(levels)}1${"}".repeat(levels)}}}`;
-  expect(parseResultFrame(deep)).toMatchObject({ error: { code: "X", details: { leftOut: "details" } } });
+  expect(parseResultFrame(deep, new Masker())).toMatchObject({ error: { code: "X", details: { leftOut: "details" } } });
 });
 
 test("a claim stands beside what the task printed, and pushes none of it out of sight", () => {

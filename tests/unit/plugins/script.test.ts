@@ -3,11 +3,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseOutputFile, parseResultFrame } from "../../../src/plugins/invoke/script-output.ts";
+import { parseOutputFile, parseResultFrame as parseFrame } from "../../../src/plugins/invoke/script-output.ts";
 import { placeBelow } from "../../../src/plugins/invoke/open-below.ts";
 import { readBack } from "../../../src/plugins/invoke/read-back.ts";
 import { Workspaces } from "../../../src/plugins/invoke/workspace.ts";
+import { Masker } from "../../../src/secrets/index.ts";
 
+const parseResultFrame = (text: string) => parseFrame(text, new Masker());
 const code = (name: string) => expect.objectContaining({ code: name });
 
 describe("$WORKFLOW_OUTPUT", () => {

@@ -17,6 +17,7 @@ const x64 = {
   openat: 257,
   setsid: 112,
   chdir: 80,
+  prlimit64: 302,
   getpid: 39,
   execve: 59,
   rt_sigprocmask: 14,
@@ -29,6 +30,7 @@ const arm64 = {
   openat: 56,
   setsid: 157,
   chdir: 49,
+  prlimit64: 261,
   getpid: 172,
   execve: 221,
   rt_sigprocmask: 135,
@@ -116,6 +118,7 @@ describe("compilePlan", () => {
       "expect(slot 1, slot 0)",
       "setsid()",
       'rt_sigprocmask(2, "", 0, 8)',
+      'prlimit64(0, 4, "")',
       'chdir("/work")',
     ]);
   });

@@ -66,23 +66,18 @@ describe("the example of the language", () => {
     const task = "{ id: a, run: x, matrix: { m: [1] }, inputs: { files: { f: 'artifact:1' } } }";
     expect(
       warned(withTask("secrets: [S]\ninputs: [{ id: i, type: string, sensitive: true }]\ntrigger: { type: cron, cron: '@daily' }\n", task)),
-    ).toEqual([
-      "?NOT_AVAILABLE_YET secrets 2:1",
-      "?NOT_AVAILABLE_YET inputs[0].sensitive 3:33",
-      "?NOT_AVAILABLE_YET trigger 4:1",
-      "?NOT_AVAILABLE_YET tasks[0].matrix 6:22",
-    ]);
+    ).toEqual(["?NOT_AVAILABLE_YET trigger 4:1", "?NOT_AVAILABLE_YET tasks[0].matrix 6:22"]);
     expect(
       warned(withTask("triggers: [{ id: t, type: cron, cron: '@daily' }]\n", "{ id: a, type: core/approval.request, inputs: { prompt: x } }")),
     ).toEqual(["?NOT_AVAILABLE_YET triggers 2:1", "?NOT_AVAILABLE_YET tasks[0].type 4:14"]);
     expect(warned(withTask(""))).toEqual([]);
     // What cannot be used at all needs no word about what it would do.
-    expect(warned(withTask("secrets: [S]\nnope: 1\n"))).toEqual(["UNKNOWN_KEY nope 3:1"]);
-    expect(findings(withTask("secrets: [S]\n"))).toEqual([]);
+    expect(warned(withTask("concurrency: { limit: 1 }\nnope: 1\n"))).toEqual(["UNKNOWN_KEY nope 3:1"]);
+    expect(findings(withTask("concurrency: { limit: 1 }\n"))).toEqual([]);
   });
 
   test("names what this version cannot run", () => {
-    expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[1].forEach"]);
+    expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual(["concurrency", "tasks[1].forEach"]);
   });
 });
 
@@ -261,6 +256,27 @@ describe("compiled workflows", () => {
     expect(a?.condition).toBeNull();
     expect(compiled.tasks.get("c")?.condition?.callsStatus).toBe(true);
     expect(compiled.outputs.evaluate(scope)).toEqual({ o: 0 });
+  });
+
+  test("[WF-09] names the secrets that a task's inputs and env read, sorted and once; what a script's text looks like is none", () => {
+    const compiled = compileWorkflow(
+      definitionOf(
+        [
+          "id: w",
+          "secrets: [A, B, C, D]",
+          "tasks:",
+          "  - id: a",
+          "    type: core/value.set",
+          "    inputs: { deep: [{ x: 'x {{ secrets.C }} {{ secrets[\"A\"] }}' }], y: '{{ vars.v + secrets.A }}', z: '{{ [1].map(secrets, secrets) }}' }",
+          "  - { id: b, run: 'echo {{ secrets.D }}', env: { B: '{{ secrets.B }}', T: 'secrets.C', U: '\\{{ secrets.C }}' } }",
+          "  - { id: c, run: x }",
+          "vars: { v: 'secrets.D' }",
+          "",
+        ].join("\n"),
+      ),
+    );
+    expect([...compiled.tasks.values()].map(({ secrets }) => secrets)).toEqual([["A", "C"], ["B"], []]);
+    expect(compiled.tasks.get("a")?.secrets).toBe(compiled.tasks.get("a")?.secrets as readonly string[]);
   });
 
   test("a chain of 2,000 tasks is checked and compiled quickly", () => {

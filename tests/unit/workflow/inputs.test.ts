@@ -58,6 +58,46 @@ describe("checkInputs", () => {
     expect(found({ day: "x" })).toEqual(["BAD_VALUE inputs.day"]);
   });
 
+  test("[WF-09] of a sensitive input neither values nor names inside of it are told, whatever is wrong with it", () => {
+    const guarded = definitionOf(
+      withTask(`inputs:
+  - { id: text, type: string, sensitive: true, pattern: "^\\\\d+$", maxLength: 4 }
+  - { id: kind, type: string, sensitive: true, enum: [a, b] }
+  - { id: count, type: integer, sensitive: true, maximum: 3 }
+  - { id: whole, type: object, sensitive: true, properties: { n: { type: integer } }, additionalProperties: false }
+  - { id: map, type: object, sensitive: true, additionalProperties: { type: integer } }
+  - { id: list, type: array, sensitive: true, items: { type: string }, uniqueItems: true }
+`),
+    );
+    const given = {
+      text: "hush-text",
+      kind: "hush-kind",
+      count: 271828,
+      whole: { n: "hush-n", "hush-key": 1, "hush-other": 2 },
+      map: { "hush-name": "hush-value" },
+      list: ["hush-item", "hush-item", 314159],
+    };
+    const { diagnostics } = checkInputs(guarded, given);
+    expect(diagnostics.map(({ code, path }) => `${code} ${path}`).toSorted()).toEqual([
+      "BAD_VALUE inputs.count",
+      "BAD_VALUE inputs.kind",
+      "BAD_VALUE inputs.list",
+      "BAD_VALUE inputs.text",
+      "BAD_VALUE inputs.text",
+      "BAD_VALUE inputs.whole",
+      "WRONG_TYPE inputs.list",
+      "WRONG_TYPE inputs.map",
+      "WRONG_TYPE inputs.whole",
+    ]);
+    expect(JSON.stringify(diagnostics)).not.toMatch(/hush|271828|314159/);
+    for (const text of ["hush-json", '{"hush":', "[12345678901234567890]"]) {
+      const thrown = codeAndMessage(() => parseInputText(guarded, "whole", text));
+      expect(thrown.code).toBe("INPUT_INVALID");
+      // With everything that an error may carry: the parser's own words quote the text.
+      expect(Bun.inspect(thrown)).not.toMatch(/hush|1234567890/);
+    }
+  });
+
   test("messages hold no values, which may be secret", () => {
     const { diagnostics } = checkInputs(definition, { day: "topsecret", kind: "topsecret" });
     expect(diagnostics.length).toBe(3);

@@ -80,7 +80,7 @@ describe("plans", () => {
       { id: "nightly", type: "cron", next: ["2024-05-07T00:00:00.000Z", "2024-05-08T00:00:00.000Z", "2024-05-09T00:00:00.000Z"] },
       { id: "push", type: "webhook", next: [] },
     ]);
-    expect(plan.notAvailableYet.map((part) => part.path)).toEqual(["secrets", "concurrency", "tasks[1].forEach", "triggers"]);
+    expect(plan.notAvailableYet.map((part) => part.path)).toEqual(["concurrency", "tasks[1].forEach", "triggers"]);
     expect(plan.refused.map((part) => part.path)).toEqual(["tasks[2].type"]);
     expect(plan.tasks[0]?.asked).toEqual([{ kind: "network", entry: "api.example.com:443", allowed: true, by: "workflow", grant: null }]);
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan as never);
@@ -114,6 +114,34 @@ describe("plans", () => {
       withTask("inputs: [{ id: pin, type: string, sensitive: true }]\n", "{ id: a, type: core/value.set, inputs: { v: 'x {{ inputs.pin }}' } }"),
     );
     expect(planWorkflow(definition, { inputs: { pin: "1234" }, now: 0 }).tasks[0]?.inputs).toEqual({ v: "x ***" });
+  });
+
+  test("[WF-09] what follows from a sensitive input or a secret is masked whole; what the mask would make of it is not told", () => {
+    const inputs = {
+      sole: "{{ inputs.pin }}",
+      joined: "{{ 'a' + inputs.pin }}",
+      part: "{{ inputs.open }}: {{ inputs.pin }} {{ secrets.S }}",
+      size: "{{ size(inputs.pin) }}",
+      member: "{{ inputs.login.user }}",
+      indexed: "{{ inputs['pin'] }}",
+      all: "{{ inputs }}",
+      choice: "{{ inputs.pin.startsWith('12') ? 'yes' : 'no' }}",
+      open: "{{ inputs.open + '!' }}",
+    };
+    const source = `id: w\nsecrets: [S]\ninputs:\n  - { id: pin, type: string, sensitive: true }\n  - { id: login, type: object, sensitive: true }\n  - { id: open, type: string }\ntasks:\n  - { id: a, type: core/value.set, inputs: ${JSON.stringify(inputs)} }\n`;
+    const plan = planWorkflow(definitionOf(source), { inputs: { pin: "1234567", login: { user: "7654321" }, open: "hello" }, now: 0 });
+    expect(plan.tasks[0]?.inputs).toEqual({
+      sole: "***",
+      joined: "***",
+      part: "hello: *** ***",
+      size: "***",
+      member: "***",
+      indexed: "***",
+      all: { pin: "***", login: "***", open: "hello" },
+      choice: "***",
+      open: "hello!",
+    });
+    expect(renderPlan(plan) + JSON.stringify(plan)).not.toMatch(/1234567|7654321/);
   });
 
   test("permissions of a task are those that both blocks allow", () => {

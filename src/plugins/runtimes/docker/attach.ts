@@ -134,7 +134,7 @@ function refusal(status: number, text: string): CodedError {
   try {
     message = String(asRecord(JSON.parse(json)).message ?? "");
   } catch {
-    message = text.slice(0, 2000);
+    message = text;
   }
   return fail("TASK_FAILED", `Cannot attach to a container: ${message}`, { details: { status } });
 }

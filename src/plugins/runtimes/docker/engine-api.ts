@@ -36,7 +36,8 @@ export type EngineCall = {
   signal?: AbortSignal;
 };
 
-/** `json` is null for an empty body. `message` is the engine's own explanation of a refusal. */
+/** `json` is null for an empty body. `message` is the engine's own explanation of a refusal, whole: it may quote a secret, and who
+ * cuts it has to mask it first. */
 export type EngineAnswer = { status: number; json: unknown; message: string };
 
 /** The first engine that answers on one of the sockets.
@@ -179,7 +180,7 @@ function parseJson(text: string): unknown {
 
 function messageOf(json: unknown, text: string): string {
   const { message } = asRecord(json);
-  return (typeof message === "string" ? message : text).trim().slice(0, 2000);
+  return (typeof message === "string" ? message : text).trim();
 }
 
 /** The members of what may be anything. */

@@ -55,7 +55,9 @@ export class Images {
 async function find(engine: Engine, { image, pull, onProgress }: Asked): Promise<ResolvedImage> {
   const isId = idPattern.test(image);
   if (!isId && (image.length > 512 || !referencePattern.test(image))) {
-    throw fail("TASK_INPUT_INVALID", `Cannot use the image "${image.slice(0, 200)}": it is no reference to an image`);
+    // Whole or not at all: an image may be named by a secret, which is masked only where all of it stands.
+    const named = image.length > 512 ? "an image" : `the image "${image}"`;
+    throw fail("TASK_INPUT_INVALID", `Cannot use ${named}: it is no reference to an image`);
   }
   const present = pull === "always" && !isId ? null : await inspect(engine, image);
   if (present !== null) return present;
@@ -118,7 +120,7 @@ async function fetchImage(engine: Engine, image: string, onProgress: ((line: str
   const deadline = AbortSignal.timeout(limits.imagePullMsMax);
   const call = { method: "POST", path: "/images/create", query: { fromImage: name, tag }, timeoutMs: null, signal: deadline } as const;
   const answer = await openEngineStream(engine, call);
-  if (!answer.ok) throw pullFailed(image, (await answer.text()).slice(0, 2000));
+  if (!answer.ok) throw pullFailed(image, await answer.text());
   try {
     await followPull(answer, image, onProgress);
   } catch (cause) {
