@@ -15,6 +15,7 @@ export const suites: readonly Suite[] = [
   { name: "sandbox", minutes: 10, testSeconds: 60 },
   { name: "attack", minutes: 6, testSeconds: 120 },
   { name: "docker", minutes: 6, testSeconds: 60 },
+  { name: "hunt", minutes: 5, testSeconds: 120 },
   { name: "cli", minutes: 12, testSeconds: 60 },
   { name: "crash", minutes: 10, testSeconds: 120 },
 ];

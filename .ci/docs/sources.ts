@@ -8,6 +8,7 @@ import { renderDiagnostics } from "./diagnostics.ts";
 import { renderErrors } from "./errors.ts";
 import { renderEvents } from "./events.ts";
 import { renderHttp } from "./http.ts";
+import { renderRoles } from "./roles.ts";
 
 /** A file of the repository that is made from code. `render` gets the path of the repository. */
 type DocsSource = { path: string; render: (root: string) => string | Promise<string> };
@@ -23,6 +24,7 @@ export const docsSources: readonly DocsSource[] = [
   { path: "docs/reference/actions.md", render: renderActions },
   { path: "docs/reference/config.md", render: renderConfig },
   { path: "docs/reference/http.md", render: renderHttp },
+  { path: "docs/reference/roles.md", render: renderRoles },
   { path: "docs/conformance.md", render: renderConformance },
   ...Object.entries(schemas).map(([name, schema]) => ({
     path: `assets/schemas/${name}.schema.json`,

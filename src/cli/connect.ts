@@ -1,10 +1,9 @@
 // Where a command acts (cli.md): on the server that is named, else on the running one of the data folder, else on the store in this process.
 import type { App, Facade } from "../app/index.ts";
 import { fail } from "../base/index.ts";
-import { type LoadedConfig, readServerFile } from "../config/index.ts";
+import { adminKeyPath, findAdminKey, type LoadedConfig, readServerFile } from "../config/index.ts";
 import type { Principal } from "../model/index.ts";
 import type { CliContext } from "./context.ts";
-import { findAdminKey } from "./remote/admin-key.ts";
 import type { RemoteServer } from "./remote/http-client.ts";
 
 export type Connection = {
@@ -25,6 +24,33 @@ export async function connect(context: CliContext): Promise<Connection> {
   const app = await openApp({ loaded, mode: "command" });
   const caller = app.localCaller();
   return { facade: app.facade(caller), principal: caller.principal, knowsFolders: true, close: () => app.close() };
+}
+
+export type HttpConnection = {
+  facade: Facade;
+  /** Where the server's files lie when they are of this machine's own data folder; else null. */
+  loaded: LoadedConfig | null;
+};
+
+/**
+ * For commands that speak HTTP only: to the server where there is one, else to the same routes in this process, without a port. What
+ * was opened is closed at the command's end. @throws UNAUTHORIZED, CONFIG_INVALID, STORE_UNAVAILABLE
+ */
+export async function connectHttp(context: CliContext): Promise<HttpConnection> {
+  const loaded = await context.loadConfig();
+  const server = findServer(context, loaded) ?? (await serveSelf(context));
+  const { createRemoteFacade } = await import("./remote/remote-facade.ts");
+  return { facade: createRemoteFacade(server), loaded: server.isOwn ? loaded : null };
+}
+
+async function serveSelf(context: CliContext): Promise<RemoteServer> {
+  const app = await openStore(context, "command");
+  const { systemClock, systemIds } = await import("../app/index.ts");
+  const { createServer } = await import("../server/index.ts");
+  // Nobody keeps a log for this process: what went wrong in it is said here.
+  const routes = createServer({ app, clock: systemClock, ids: systemIds, onInternalError: context.printError });
+  const answer = (request: Request): Promise<Response> => routes.handle(request, app.localCaller());
+  return { url: "http://localhost", key: null, keyProblem: null, isOwn: true, answer };
 }
 
 async function connectRemote(server: RemoteServer): Promise<Connection> {
@@ -57,7 +83,11 @@ function findLocalServer(context: CliContext, loaded: LoadedConfig): RemoteServe
 function findKey(context: CliContext, loaded: LoadedConfig, isOwn: boolean): Pick<RemoteServer, "key" | "keyProblem"> {
   const given = context.common.apiKey ?? loaded.apiKey;
   if (given !== null && given !== "") return { key: given, keyProblem: null };
-  return isOwn ? findAdminKey(loaded.dataDir) : { key: null, keyProblem: null };
+  if (!isOwn) return { key: null, keyProblem: null };
+  const found = findAdminKey(loaded.dataDir);
+  if (found.key === null) return found;
+  const path = adminKeyPath(loaded.dataDir);
+  return { key: found.key, keyProblem: `The key in "${path}" is not valid any more. Restart the server: it writes a new one.` };
 }
 
 function parseServerUrl(text: string): string {

@@ -1,8 +1,9 @@
 // The CLI's hold on the process: streams, terminal, signals. Tests pass another one.
-import { fstatSync, readFileSync, writeSync } from "node:fs";
+import { fstatSync, readFileSync, readSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fail } from "../base/index.ts";
 import { environment } from "../config/index.ts";
+import type { TypedLine } from "./typed-line.ts";
 
 export type SignalName = "SIGINT" | "SIGTERM";
 
@@ -11,6 +12,7 @@ export type CliIo = {
   env: Readonly<Record<string, string | undefined>>;
   stdout(text: string | Uint8Array): void;
   stderr(text: string): void;
+  stdinIsTty: boolean;
   stdoutIsTty: boolean;
   stderrIsTty: boolean;
   /** Width of the terminal, null when there is none. */
@@ -19,6 +21,10 @@ export type CliIo = {
   /** Milliseconds since the epoch. */
   now(): number;
   readStdin(): Uint8Array;
+  /** What comes in, up to so many bytes: the rest stays unread. */
+  readStdinUpTo(bytesMax: number): Uint8Array;
+  /** What a person types at the terminal up to the end of the line, unseen unless `shown`; or the signal that ended it. */
+  readLine(prompt: string, shown: boolean): Promise<TypedLine>;
   /** Calls the handler for every signal until the returned function is called. */
   onSignal(handler: (signal: SignalName) => void): () => void;
 };
@@ -40,6 +46,33 @@ function writeAll(fd: number, text: string | Uint8Array): void {
       Atomics.wait(pause, 0, 0, 2);
     }
   }
+}
+
+function writeNote(text: string): void {
+  try {
+    writeAll(2, text);
+  } catch {
+    // Nobody can read the notes: no reason to stop the work, and nowhere to say so.
+  }
+}
+
+function readStdinUpTo(bytesMax: number): Uint8Array {
+  const bytes = Buffer.alloc(bytesMax);
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  let length = 0;
+  while (length < bytesMax) {
+    try {
+      const count = readSync(0, bytes, length, bytesMax - length, null);
+      if (count === 0) break;
+      length += count;
+    } catch (thrown) {
+      const code = (thrown as { code?: string }).code;
+      if (code === "EOF") break;
+      if (code !== "EAGAIN") throw fail("FILE_NOT_FOUND", `Cannot read stdin: ${code ?? String(thrown)}`, { cause: thrown });
+      Atomics.wait(pause, 0, 0, 2);
+    }
+  }
+  return bytes.subarray(0, length);
 }
 
 // An answer that is lost is a failure of the command, whatever it did before.
@@ -73,19 +106,16 @@ export function processIo(): CliIo {
     cwd: process.cwd(),
     env: environment(),
     stdout: printAnswer,
-    stderr: (text) => {
-      try {
-        writeAll(2, text);
-      } catch {
-        // Nobody can read the notes: no reason to stop the work, and nowhere to say so.
-      }
-    },
+    stderr: writeNote,
+    stdinIsTty: isatty(0),
     stdoutIsTty: isatty(1),
     stderrIsTty: isatty(2),
     columns: () => (isatty(2) ? process.stderr.columns : isatty(1) ? process.stdout.columns : null) || null,
     rows: () => (isatty(2) ? process.stderr.rows : null) || null,
     now: () => Date.now(),
     readStdin: () => readFileSync(0),
+    readStdinUpTo,
+    readLine: async (prompt, shown) => (await import("./typed-line.ts")).readTypedLine({ write: writeNote, prompt, shown }),
     onSignal(handler) {
       const onInt = () => handler("SIGINT");
       const onTerm = () => handler("SIGTERM");

@@ -6,6 +6,7 @@ import { laterSpecs } from "./specs/later-specs.ts";
 import { pluginSpecs } from "./specs/plugin-specs.ts";
 import { programSpecs } from "./specs/program-specs.ts";
 import { recordSpecs } from "./specs/record-specs.ts";
+import { secretSpecs } from "./specs/secret-specs.ts";
 import { serverSpecs } from "./specs/server-specs.ts";
 import { workflowSpecs } from "./specs/workflow-specs.ts";
 
@@ -15,6 +16,7 @@ export const commandSpecs: readonly CommandSpec[] = [
   ...authorSpecs,
   ...pluginSpecs,
   ...serverSpecs,
+  ...secretSpecs,
   ...recordSpecs,
   ...laterSpecs,
   ...programSpecs,

@@ -7,6 +7,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { pluginRoutes } from "./routes/plugins.ts";
 import { referenceRoutes } from "./routes/reference.ts";
+import { secretRoutes } from "./routes/secrets.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { traceRoutes } from "./routes/traces.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
@@ -22,5 +23,6 @@ export const routes: readonly Route[] = [
   ...executionCommandRoutes,
   ...pluginRoutes,
   ...keyRoutes,
+  ...secretRoutes,
   ...traceRoutes,
 ];

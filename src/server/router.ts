@@ -4,7 +4,8 @@ import { matchPath, type Pipeline } from "./pipeline.ts";
 import { splitTarget } from "./http/request-line.ts";
 import type { Route } from "./route.ts";
 
-export type Router = (request: Request) => Response | Promise<Response>;
+/** `registered`: what the router itself knows, the one that catches all the rest included. */
+export type Router = ((request: Request) => Response | Promise<Response>) & { readonly registered: readonly { method: string; path: string }[] };
 
 /**
  * A function that answers every request. Bodies and queries stay untouched, since the pipeline reads them in its own order.
@@ -28,7 +29,8 @@ export function createRouter(routes: readonly Route[], pipeline: Pipeline): Rout
     return pipeline.dispatchUnknown(request);
   }
 
-  return (request) => elysia.fetch(request);
+  const registered = elysia.routes.map(({ method, path }) => ({ method, path }));
+  return Object.assign((request: Request) => elysia.fetch(request), { registered });
 }
 
 function methodOf(request: Request): string {

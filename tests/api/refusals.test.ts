@@ -95,7 +95,7 @@ test("a request that is wrong in every way learns of it in one order", async () 
 });
 
 test("unknown paths are 401 without a key and 404 with one, wrong methods 405 with what is allowed", async () => {
-  for (const path of ["/", "/nope", "/api/v1", "/api/v1/workflows/", "/api/v1/nope", "/health/", "//health", "/api/v1/secrets", "/mcp"]) {
+  for (const path of ["/", "/nope", "/api/v1", "/api/v1/workflows/", "/api/v1/nope", "/health/", "//health", "/api/v1/secrets/", "/mcp"]) {
     expect(await outcome(server.call("GET", path, { key: null }))).toBe("401 UNAUTHORIZED");
     expect(await outcome(server.call("GET", path))).toBe("404 NOT_FOUND");
   }

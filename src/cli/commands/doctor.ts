@@ -1,12 +1,11 @@
 // doctor: is everything in place for this program to work here; the server first, then this machine.
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Check, checkSandbox, examineMachine, failed, failedBy, listKeyFolder, modeText, passed, warned } from "../../app/index.ts";
+import { type Check, checkSandbox, examineMachine, failed, failedBy, keyFolder, modeText, passed, warned } from "../../app/index.ts";
 import { fail, toErrorBody, traceVersion, version } from "../../base/index.ts";
-import type { LoadedConfig } from "../../config/index.ts";
+import { findAdminKey, type LoadedConfig } from "../../config/index.ts";
 import { findServer } from "../connect.ts";
 import type { CliContext } from "../context.ts";
-import { findAdminKey } from "../remote/admin-key.ts";
 import { type RemoteServer, readJson, send } from "../remote/http-client.ts";
 import { visibleLine } from "../render/visible.ts";
 
@@ -116,7 +115,7 @@ function describeBadConfig(cause: unknown): Check {
 function checkKeys(loaded: LoadedConfig): Check {
   const { key, keyProblem } = findAdminKey(loaded.dataDir);
   if (keyProblem !== null) return failed("keys", keyProblem, null);
-  const folder = listKeyFolder(loaded);
+  const folder = keyFolder(loaded);
   const files = existsSync(folder) ? [folder, ...readdirSync(folder).map((name) => join(folder, name))] : [];
   const open = files.find((file) => (lstatSync(file).mode & 0o077) !== 0);
   if (open !== undefined) return failed("keys", `others may read ${open} (mode ${modeText(lstatSync(open).mode)})`, `Run: chmod go= "${open}"`);

@@ -5,10 +5,12 @@ export type RemoteServer = {
   /** Without a slash at the end. */
   url: string;
   key: string | null;
-  /** Why a key that is there was not used, and what to do about it. */
+  /** What to say when the server wants another key: why the one that is there was not used, or is not good. */
   keyProblem: string | null;
   /** Whether it is the server of this command's own data folder; another one is told nothing about this machine's folders. */
   isOwn: boolean;
+  /** Answers in place of the network: this process serves the routes to itself. */
+  answer?: (request: Request) => Promise<Response>;
 };
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
@@ -52,7 +54,8 @@ export async function send(server: RemoteServer, call: Call): Promise<Response> 
   }
   let response: Response;
   try {
-    response = await fetch(`${server.url}${call.path}${queryText(call.query ?? {})}`, request);
+    const target = `${server.url}${call.path}${queryText(call.query ?? {})}`;
+    response = await (server.answer === undefined ? fetch(target, request) : server.answer(new Request(target, request)));
   } catch (cause) {
     if (call.signal?.aborted === true) throw cause;
     throw unreachable(server, cause);
@@ -71,11 +74,15 @@ const keyHint = "Give a key with --api-key or AUTOKESTRA_API_KEY.";
 async function refusal(server: RemoteServer, response: Response): Promise<CodedError> {
   const text = await response.text();
   const body = envelopeOf(text);
-  if (body !== null)
-    return fromErrorBody(body.code === "UNAUTHORIZED" && server.key === null ? { ...body, hint: server.keyProblem ?? keyHint } : body);
+  if (body !== null) return fromErrorBody(body.code === "UNAUTHORIZED" ? { ...body, ...hintOf(server, body) } : body);
   // Not ours: something stands between, or another program listens there.
   const code = response.status === 401 ? "UNAUTHORIZED" : "SERVER_UNREACHABLE";
   return fail(code, `Cannot use the server at ${server.url}: it answered ${response.status} without an error of ours`);
+}
+
+function hintOf({ key, keyProblem }: RemoteServer, { hint }: ErrorBody): { hint?: string } {
+  const said = keyProblem ?? (key === null ? keyHint : hint);
+  return said === undefined ? {} : { hint: said };
 }
 
 function envelopeOf(text: string): ErrorBody | null {

@@ -58,6 +58,12 @@ export function createRemoteFacade(server: RemoteServer): Facade {
     createKey: (body) => ask({ method: "POST", path: "/api/v1/keys", body }),
     listKeys: (query) => ask({ method: "GET", path: "/api/v1/keys", query }),
     revokeKey: (id) => ask({ method: "DELETE", path: route`/api/v1/keys/${id}` }),
+
+    listSecrets: (query) => ask({ method: "GET", path: "/api/v1/secrets", query }),
+    setSecret: async ({ name, ...body }) => void (await send(server, { method: "PUT", path: route`/api/v1/secrets/${name}`, body })),
+    getSecret: (name) => ask({ method: "GET", path: route`/api/v1/secrets/${name}` }),
+    deleteSecret: async (name) => void (await send(server, { method: "DELETE", path: route`/api/v1/secrets/${name}` })),
+    rotateSecretKey: () => ask({ method: "POST", path: "/api/v1/secrets/rotate-key" }),
   };
 }
 

@@ -11,13 +11,6 @@ export const laterSpecs = [
     "trigger backfill": "Start what a time range missed",
     "trigger fire": "Fire a trigger now",
   }),
-  ...words("Secrets", {
-    "secrets set": "Store a secret",
-    "secrets get": "Print a secret",
-    "secrets list": "List secrets, without values",
-    "secrets delete": "Delete a secret",
-    "secrets rotate-key": "Encrypt all secrets with a new key",
-  }),
   ...words("Agents and governance", {
     "session start": "Start a session",
     "session end": "End a session",
@@ -71,8 +64,6 @@ export const laterSpecs = [
   ...words("This program", {
     init: "Write a project's first files",
     test: "Replay goldens",
-    backup: "Back the store up",
-    restore: "Restore a backup",
     "self verify": "Check this binary",
     "self upgrade": "Replace this binary",
   }),

@@ -100,7 +100,9 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw fail("BAD_REQUEST", `Cannot read the body: it is not JSON (${cause instanceof Error ? cause.message : "unreadable"})`, { cause });
+    // The parser quotes what it met, and that may be a secret.
+    const why = cause instanceof Error ? cause.message.replace(/(?: *["'(]|(?<=escape character) ).*$/s, "") : "unreadable";
+    throw fail("BAD_REQUEST", `Cannot read the body: it is not JSON (${why})`);
   }
 }
 

@@ -42,7 +42,8 @@ export class KeyWatch {
   async #turn(): Promise<void> {
     this.#cancelTurn = null;
     this.#isAsking = true;
-    await Promise.all([...this.#watchers].map(([keyId, watchers]) => this.#ask(keyId, watchers)));
+    // One stream that cannot be ended must not keep the others open.
+    await Promise.allSettled([...this.#watchers].map(([keyId, watchers]) => this.#ask(keyId, watchers)));
     this.#isAsking = false;
     if (this.#watchers.size > 0) this.#schedule();
   }
