@@ -46,6 +46,11 @@ test("[CRA-Q01] the production store of traces is decided: SQLite now, PostgreSQ
   for (const option of ["SQLite", "PostgreSQL", "ClickHouse", "S3"]) expect(findDecision("CRA-Q01")).toContain(option);
 });
 
+test("[CRA-Q02] authentication is decided: API keys now, and why neither JWT nor OIDC", () => {
+  expectDecided("CRA-Q02");
+  for (const option of ["API keys", "JWT", "OAuth2", "OIDC"]) expect(findDecision("CRA-Q02")).toContain(option);
+});
+
 test("[CRA-Q03] tenancy is decided: one store per tenant", () => {
   expectDecided("CRA-Q03");
   expect(findDecision("CRA-Q03")).toContain("One store per tenant");
