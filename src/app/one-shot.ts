@@ -149,7 +149,7 @@ function tell(event: EventDraft, onProgress: (progress: Progress) => void): void
   const willRetry = payload["will_retry"] === true;
   onProgress({
     kind: "task",
-    taskId: String(payload["task"]),
+    taskId: nameOf(payload),
     phase: null,
     state: willRetry ? "WAITING" : state,
     reason: willRetry ? "RETRY_DELAY" : reason,
@@ -160,6 +160,11 @@ function tell(event: EventDraft, onProgress: (progress: Progress) => void): void
   });
 }
 
+/** With the index of an item, as in `each[3]`. */
+function nameOf({ task, item_index: index }: JsonObject): string {
+  return typeof index === "number" ? `${String(task)}[${index}]` : String(task);
+}
+
 function messageOf(payload: JsonObject): string | null {
   const error = payload["error"] as { message?: Json } | undefined;
   if (typeof error?.message === "string")
@@ -168,5 +173,5 @@ function messageOf(payload: JsonObject): string | null {
 }
 
 function toLogProgress(line: LogLine): Progress {
-  return { kind: "log", taskId: line.task, level: line.level, source: line.source, message: line.message, at: line.time };
+  return { kind: "log", taskId: line.task === null ? null : nameOf({ task: line.task, item_index: line.itemIndex }), level: line.level, source: line.source, message: line.message, at: line.time };
 }

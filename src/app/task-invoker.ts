@@ -84,7 +84,8 @@ export class AppInvoker implements TaskInvoker {
 
   /** Null until it is there; it is then told once, since it may be otherwise at the next attempt. */
   #lookUp(ask: TaskAsk, what: Asked, wake: () => void): Found | null {
-    const { executionId, task } = ask;
+    const { executionId } = ask;
+    const task = `${ask.task}[${ask.itemIndex ?? ""}]`;
     const ofExecution = this.#lookUps.get(executionId) ?? new Map<string, LookUp>();
     const known = ofExecution.get(task);
     if (known !== undefined) {

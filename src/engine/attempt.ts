@@ -42,7 +42,7 @@ export class AttemptRun {
     this.#start = start;
     this.#events = events;
     const { executionId } = machine.header;
-    this.#log = new AttemptLog({ executionId, task: start.task, itemIndex: null, attempt: start.attempt });
+    this.#log = new AttemptLog({ executionId, task: start.task, itemIndex: start.itemIndex, attempt: start.attempt });
   }
 
   /** Resolves when the process tree is gone and the end was reported. */
@@ -89,12 +89,12 @@ export class AttemptRun {
 
   #invoke(deadlineAt: number | null): TaskInvocation {
     const { header, runs } = this.#machine;
-    const { task, attempt, action, inputs, env, prepared } = this.#start;
+    const { task, itemIndex, attempt, action, inputs, env, prepared } = this.#start;
     return this.#deps.invoker.invoke({
       executionId: header.executionId,
       workflow: header.workflow,
       task,
-      itemIndex: null,
+      itemIndex,
       attempt,
       action,
       inputs,

@@ -1,10 +1,12 @@
 // The pure machine: given an execution's state, which events come next. It starts nothing and writes nothing.
-import { assert, type ErrorBody, type Json, type JsonObject, toIso } from "../base/index.ts";
+import { assert, canonicalJson, type ErrorBody, type Json, type JsonObject, sha256Hex, toIJson, toIso } from "../base/index.ts";
 import { boundLine } from "../logs/index.ts";
 import { envTexts, grantedEnv, isEngineAction, runEngineAction } from "./actions.ts";
 import { type DecideContext, type Decision, type EngineContext, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
 import { decideEnd } from "./end.ts";
-import { deadlineOf, hasReady, isDone, isEnded, type Machine, type TaskRunMachine } from "./machine.ts";
+import { isTerminal } from "../model/index.ts";
+import { startable, unbegun } from "./items.ts";
+import { deadlineOf, findRun, hasReady, isDone, isEnded, type Machine, newRun, runName, type TaskRunMachine } from "./machine.ts";
 import type { TaskAsk, TaskPrepared } from "./ports.ts";
 import { expressionFailure, failureEvent, reasonOf, shapeOutput, showOutput, storableError } from "./results.ts";
 import { scopeOf } from "./scope.ts";
@@ -44,8 +46,15 @@ function cancelEvent(machine: Machine, context: DecideContext, run: TaskRunMachi
 function decideStop(machine: Machine, context: DecideContext): Decision {
   if (machine.running.size > 0) return nothing;
   const phase = machine.phase;
-  const open = [...machine.runs.values()].filter((run) => (run.phase ?? "main") === phase && (run.state === "PENDING" || run.state === "WAITING"));
+  const open = [...machine.runs.values()].filter((run) => (run.phase ?? "main") === phase && !isTerminal(run.state)).flatMap(stoppable);
   return resumeOr(machine, context, { ...nothing, events: open.map((run) => cancelEvent(machine, context, run)) });
+}
+
+/** Items that are under way, then the task itself for all those that never began. */
+function stoppable(run: TaskRunMachine): TaskRunMachine[] {
+  const { items } = run;
+  if (items === null) return [run];
+  return [...items.active.values(), ...(unbegun(items) > 0 ? [run] : [])];
 }
 
 /** Something happens while the execution is WAITING: it goes on first. */
@@ -63,7 +72,7 @@ function decideUnrun(machine: Machine, context: DecideContext): Decision | null 
 
 /** The first run, by id, whose time has come and that can go on now: another attempt needs a slot, and to be prepared. */
 function decideDue(machine: Machine, context: DecideContext): Decision | null {
-  for (let run = dueRun(machine, context, ""); run !== null; run = dueRun(machine, context, run.task.definition.id)) {
+  for (let run = dueRun(machine, context, ""); run !== null; run = dueRun(machine, context, runName(run))) {
     const decision = run.reason === "RETRY_DELAY" ? decideStart(machine, context, run) : decideWaited(machine, context, run);
     if (decision !== null) return decision;
   }
@@ -73,11 +82,11 @@ function decideDue(machine: Machine, context: DecideContext): Decision | null {
 function dueRun(machine: Machine, context: DecideContext, after: string): TaskRunMachine | null {
   const now = context.clock.now();
   let first: TaskRunMachine | null = null;
-  for (const id of machine.waiting) {
-    const run = machine.runs.get(id);
-    if (run === undefined || run.dueAt === null || run.dueAt > now || id <= after) continue;
+  for (const name of machine.waiting) {
+    const run = findRun(machine, name);
+    if (run === null || run.dueAt === null || run.dueAt > now || name <= after) continue;
     if (run.reason === "RETRY_DELAY" && context.slots === 0) continue;
-    if (first === null || id < first.task.definition.id) first = run;
+    if (first === null || name < runName(first)) first = run;
   }
   return first;
 }
@@ -110,13 +119,57 @@ function decideReady(machine: Machine, context: DecideContext): Decision | null 
   for (const id of window) {
     const run = machine.runs.get(id);
     if (run === undefined) continue;
-    if (machine.sealProblem !== null) return { ...nothing, events: [failedBefore(machine, context, run, machine.sealProblem)] };
-    const verdict = run.attempt > 0 ? { runs: true as const } : mayRun(machine, run);
-    if (!verdict.runs) {
-      const { error, reason } = verdict;
-      return { ...nothing, events: [error === null ? skipEvent(machine, context, run, reason) : failedBefore(machine, context, run, error)] };
-    }
-    if (context.slots === 0 && !isEngineAction(run.task.definition.action)) continue;
+    const decision = run.items === null ? decideTask(machine, context, run) : decideItems(machine, context, run);
+    if (decision !== null) return decision;
+  }
+  return null;
+}
+
+function decideTask(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision | null {
+  const hasAnswer = run.attempt > 0 || (run.task.list !== null && run.task.condition?.readsItem === true);
+  const refused = decideRefusal(machine, context, run, hasAnswer);
+  if (refused !== null) return refused;
+  if (run.task.list !== null) return decideExpansion(machine, context, run);
+  if (context.slots === 0 && !isEngineAction(run.task.definition.action)) return null;
+  return decideStart(machine, context, run);
+}
+
+/** What keeps a run from ever starting: values that cannot be opened; and, unless it `hasAnswer` already, its condition and what it needs. */
+function decideRefusal(machine: Machine, context: DecideContext, run: TaskRunMachine, hasAnswer: boolean): Decision | null {
+  const { sealProblem } = machine;
+  if (sealProblem !== null) return { ...nothing, events: [failedBefore(machine, context, run, sealProblem)] };
+  if (hasAnswer) return null;
+  const verdict = mayRun(machine, run);
+  if (verdict.runs) return null;
+  const { error, reason } = verdict;
+  return { ...nothing, events: [error === null ? skipEvent(machine, context, run, reason) : failedBefore(machine, context, run, error)] };
+}
+
+/** The list is known now: its items begin as places and slots allow. */
+function decideExpansion(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
+  const { masks } = machine;
+  try {
+    const values = toIJson(run.task.list?.evaluate(scopeOf(machine, run)) ?? []) as Json[];
+    run.expansion = values;
+    const payload = { items: values.length, items_sha256: sha256Hex(canonicalJson(masks.json(values))) };
+    return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.expanded", payload })] };
+  } catch (cause) {
+    return { ...nothing, events: [failedBefore(machine, context, run, expressionFailure(cause))] };
+  }
+}
+
+/** Items whose preparation may be under way at a time: the next one need not wait for the one before. */
+const itemsAhead = 16;
+
+function decideItems(machine: Machine, context: DecideContext, whole: TaskRunMachine): Decision | null {
+  const { items, task } = whole;
+  if (items === null) return null;
+  const needsSlot = !isEngineAction(task.definition.action);
+  for (const index of startable(items, itemsAhead)) {
+    const run = items.active.get(index) ?? newRun(task, index);
+    const refused = decideRefusal(machine, context, run, run.attempt > 0 || task.condition?.readsItem !== true);
+    if (refused !== null) return refused;
+    if (needsSlot && context.slots === 0) return null;
     const started = decideStart(machine, context, run);
     if (started !== null) return started;
   }
@@ -154,13 +207,16 @@ function failedBefore(machine: Machine, context: DecideContext, run: TaskRunMach
 /** The next attempt begins; null while what it needs is still being looked up. */
 function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision | null {
   const { definition } = run.task;
-  if (context.preparation.isUnderWay(definition.id)) return null;
-  const secrets = context.preparation.secrets(definition.id, run.task.secrets);
+  const name = runName(run);
+  if (context.preparation.isUnderWay(name)) return null;
+  const secrets = context.preparation.secrets(name, run.task.secrets);
   if (secrets === null) return null;
   if (!secrets.ok) return { ...nothing, events: [failedBefore(machine, context, run, secrets.error)] };
   machine.masks.add(secrets.masks);
   const accessed = (at: { attempt: number | null; spanId?: string }) =>
-    Object.keys(secrets.values).map((name) => taskEvent(machine, run, context, { type: "trace.secret.accessed", payload: { name }, ...at }));
+    Object.keys(secrets.values).map((secret) =>
+      taskEvent(machine, run, context, { type: "trace.secret.accessed", payload: { name: secret }, ...at }),
+    );
   let inputs: JsonObject;
   let ownEnv: Record<string, string>;
   try {
@@ -184,7 +240,7 @@ function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachi
   const prepared = context.preparation.ask(askOf(machine, run, inputs));
   if (prepared === null) return null;
   const env = { ...grantedEnv(context.environment, prepared.env), ...ownEnv };
-  const start = { task: definition.id, attempt, action, inputs, env, timeoutMs: definition.timeoutMs ?? prepared.timeoutMs, prepared };
+  const start = { task: definition.id, itemIndex: run.itemIndex, attempt, action, inputs, env, timeoutMs: definition.timeoutMs ?? prepared.timeoutMs, prepared };
   return { ...nothing, events: startedEvents(recordOf(machine, prepared)), starts: [start] };
 }
 
@@ -196,6 +252,7 @@ function askOf(machine: Machine, run: TaskRunMachine, inputs: JsonObject): TaskA
     executionId,
     workflow,
     task: id,
+    itemIndex: run.itemIndex,
     action,
     inputs,
     folder,
@@ -249,7 +306,7 @@ function waitPayload(run: TaskRunMachine, until: string, now: number): JsonObjec
 function decideWaiting(machine: Machine, context: DecideContext): Decision {
   if (machine.running.size > 0 || machine.waiting.size === 0 || hasReady(machine, context.clock.now())) return nothing;
   const first = [...machine.waiting].toSorted()[0];
-  const reason = machine.runs.get(first ?? "")?.reason ?? "TIMER";
+  const reason = (first === undefined ? null : findRun(machine, first)?.reason) ?? "TIMER";
   if (machine.state === "WAITING" && machine.reason === reason) return nothing;
   return { ...nothing, events: [executionEvent(machine, context, { type: "trace.execution.waiting", payload: { reason } })] };
 }
@@ -262,9 +319,9 @@ export function isOverdue(machine: Machine, now: number): boolean {
 
 /** After a crash: attempts without a result are lost; what follows is the task's `onLost`. */
 export function decideRecovery(machine: Machine, context: EngineContext, isIdempotent: (action: string) => boolean): Decision {
-  const id = [...machine.running].toSorted()[0];
-  const run = id === undefined ? undefined : machine.runs.get(id);
-  if (run === undefined) return nothing;
+  const name = [...machine.running].toSorted()[0];
+  const run = name === undefined ? null : findRun(machine, name);
+  if (run === null) return nothing;
   const events = [taskEvent(machine, run, context, { type: "trace.task.lost", payload: {} })];
   if (machine.stop?.active === true) return { ...nothing, events };
   const answer = answerToLoss(run, isIdempotent);

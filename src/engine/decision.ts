@@ -25,12 +25,12 @@ export type DecideContext = EngineContext & {
 
 /** What is known of attempts outside the engine before they start. */
 export interface Preparation {
-  /** Something is being looked up for this task: asking again is of no use now. */
-  isUnderWay(task: string): boolean;
+  /** Something is being looked up for this run (`runName`): asking again is of no use now. */
+  isUnderWay(run: string): boolean;
   /** Null: something has to be looked up first; the execution is decided again when that is done. */
   ask(ask: TaskAsk): TaskPrepared | null;
   /** Values of the secrets that an attempt's inputs and environment name, read for it; null while they are being read. */
-  secrets(task: string, names: readonly string[]): SecretsFound | null;
+  secrets(run: string, names: readonly string[]): SecretsFound | null;
 }
 
 export type SecretsFound = { ok: true; values: Readonly<Record<string, string>>; masks: readonly string[] } | { ok: false; error: ErrorBody };
@@ -38,6 +38,7 @@ export type SecretsFound = { ok: true; values: Readonly<Record<string, string>>;
 /** An attempt whose process is to be started once its event is durable. */
 export type TaskStart = {
   task: string;
+  itemIndex: number | null;
   attempt: number;
   action: string;
   inputs: JsonObject;
@@ -81,7 +82,7 @@ export function taskEvent(
     sessionId: header.sessionId,
     actor: { type: "runtime" as const, id: "engine" },
   };
-  const payload = { execution_id: header.executionId, task: run.task.definition.id, item_index: null, attempt, ...what.payload };
+  const payload = { execution_id: header.executionId, task: run.task.definition.id, item_index: run.itemIndex, attempt, ...what.payload };
   const { type, severity, artifacts } = what;
   return draftEvent(context, place, {
     type,
@@ -99,7 +100,7 @@ export function logLine(
   return {
     executionId: machine.header.executionId,
     task: run?.task.definition.id ?? null,
-    itemIndex: null,
+    itemIndex: run?.itemIndex ?? null,
     attempt: line.attempt ?? null,
     time: line.time,
     level: line.level,

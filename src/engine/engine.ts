@@ -1,6 +1,6 @@
 // Starts, takes over and stops executions. Each is driven by a runner; the engine owns claims, places and what reaches it
 // from other processes.
-import { type Clock, fail, type Ids, isCoded, type JsonObject, limits, toIJson } from "../base/index.ts";
+import { type Clock, type ErrorBody, fail, type Ids, isCoded, type Json, type JsonObject, limits, toIJson } from "../base/index.ts";
 import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, type RunGrants, type WorkflowDefinition } from "../model/index.ts";
 import { maskTexts, type Vault } from "../secrets/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
@@ -8,7 +8,8 @@ import { draftEvent, type Ledger } from "../trace/index.ts";
 import { grantedEnv } from "./actions.ts";
 import type { EngineContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
-import { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
+import { decideRefused } from "./end.ts";
+import { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";
 import { Places } from "./places.ts";
 import { Plans } from "./plans.ts";
 import { Masks, sensitiveTexts, shownInputs } from "./masks.ts";
@@ -44,6 +45,9 @@ export type SubmitRequest = {
   revision: number;
   inputs: JsonObject;
   trigger: TriggerPayload;
+  triggerData?: TriggerData | null;
+  /** Why it cannot run: it is created all the same, so that it is seen, and fails with this before anything of it begins. */
+  refusal?: ErrorBody;
   labels: Record<string, string>;
   executionId: string;
   timeoutMs: number | null;
@@ -117,18 +121,16 @@ export class Engine {
     if (this.#runners.has(executionId)) throw fail("ALREADY_EXISTS", `Cannot start the execution: its id "${executionId}" is taken`);
     const header = this.#headerOf(request, { row, definition: plan.definition, masks });
     const machine = { ...newMachine(header, plan), masks };
-    const { inputs } = header;
-    const sealed: SealedDraft[] = header.shownInputs === inputs ? [] : [{ task: null, itemIndex: null, member: "inputs", value: inputs }];
     const opens = new Map([[executionId, { subject: "execution" as const, subjectId: executionId }]]);
-    const created = this.#createdEvent(machine, request);
+    const { created, sealed } = this.#createdEvent(machine, request);
     const { sideChanges } = request;
-    if (!this.#deps.runs) {
+    if (!this.#deps.runs || request.refusal !== undefined) {
       const expected = new Map([[executionId, 0]]);
       const texts = masks.takeUnsealed();
       const drafts: SealedDraft[] = texts === null ? sealed : [...sealed, { task: null, itemIndex: null, member: "masks", value: texts }];
-      const wish = { events: [created], opens, sideChanges, expected };
-      await commitSealed(this.#deps, wish, { executionId, drafts }).catch(this.#taken);
-      return { executionId, state: "PENDING" };
+      const events = [created, ...(request.refusal === undefined ? [] : decideRefused(machine, this.#context(), { created, error: request.refusal }))];
+      await commitSealed(this.#deps, { events, opens, sideChanges, expected }, { executionId, drafts }).catch(this.#taken);
+      return { executionId, state: machine.state };
     }
     const runner = this.#addRunner(machine, null);
     const acquire = this.#claimWish(executionId);
@@ -142,10 +144,10 @@ export class Engine {
   };
 
   /** What is masked from the first event on: all that the workflow may read, and what the starter called sensitive. */
-  async #masksOf(definition: WorkflowDefinition, { workflow, inputs }: SubmitRequest): Promise<Masks> {
+  async #masksOf(definition: WorkflowDefinition, { workflow, inputs, refusal }: SubmitRequest): Promise<Masks> {
     const masks = new Masks();
     masks.add(sensitiveTexts(definition, inputs));
-    if (definition.secrets.length === 0) return masks;
+    if (definition.secrets.length === 0 || refusal !== undefined) return masks;
     const found = await this.#deps.vault.readSecrets(definition.secrets);
     const missing = definition.secrets.filter((name) => !found.has(name));
     if (missing.length > 0) throw secretsMissing(`run workflow "${workflow}"`, missing);
@@ -162,6 +164,7 @@ export class Engine {
       revision: request.revision,
       sha256: row.sha256,
       inputs,
+      triggerData: request.triggerData ?? null,
       shownInputs: shownInputs(definition, inputs, masks),
       trigger: request.trigger,
       labels: request.labels,
@@ -186,12 +189,20 @@ export class Engine {
       trigger: header.trigger,
       inputs: header.shownInputs,
     };
-    if (header.shownInputs !== header.inputs) payload["sealed"] = true;
+    const sealed: SealedDraft[] = [];
+    const keep = (member: SealedDraft["member"], value: Json) => void sealed.push({ task: null, itemIndex: null, member, value });
+    if (header.shownInputs !== header.inputs) keep("inputs", header.inputs);
+    if (header.triggerData !== null) {
+      const shown = machine.masks.json(header.triggerData);
+      if (shown !== header.triggerData) keep("trigger", header.triggerData);
+      payload["trigger_data"] = shown;
+    }
+    if (sealed.length > 0) payload["sealed"] = true;
     if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
     if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;
     if (header.allow !== null) payload["allow"] = header.allow;
     const place = { traceId: header.executionId, spanId: header.rootSpanId, parentSpanId: null, sessionId: header.sessionId, actor: header.actor };
-    return draftEvent(this.#deps, place, { type: "trace.execution.created", payload, time: header.createdAt });
+    return { created: draftEvent(this.#deps, place, { type: "trace.execution.created", payload, time: header.createdAt }), sealed };
   }
 
   /**

@@ -1,8 +1,10 @@
 // Folds one event into the machine. The same code runs for events just decided and for events read back after a crash.
 import { assert, type ErrorBody, type Json, type JsonObject } from "../base/index.ts";
 import { canMove, type EventDraft, isTerminal, type TaskState } from "../model/index.ts";
+import { hasOpen, newItems, noteBegun, noteEnded, noteOpen, overallEnd } from "./items.ts";
+import { addReady, isDone, type Machine, newRun, type Phase, removeReady, runName, stopMachine, type TaskRunMachine } from "./machine.ts";
+import { scopeOf } from "./scope.ts";
 import { findSealed, type SealedDraft } from "./sealing.ts";
-import { addReady, isDone, type Machine, type Phase, removeReady, stopMachine, type TaskRunMachine } from "./machine.ts";
 
 /** What folding needs of an event: drafts have it, and stored events whose large values were put back. */
 export type Folded = Pick<EventDraft, "type" | "payload" | "time" | "spanId">;
@@ -55,11 +57,16 @@ function end(machine: Machine, state: "SUCCESS" | "FAILED" | "CANCELLED", event:
 
 function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[]): void {
   const { payload } = event;
-  const run = machine.runs.get(String(payload["task"]));
-  assert(run !== undefined, `event of an unknown task ${String(payload["task"])}`);
+  const whole = machine.runs.get(String(payload["task"]));
+  assert(whole !== undefined, `event of an unknown task ${String(payload["task"])}`);
+  const index = payload["item_index"];
+  const run = typeof index === "number" ? itemRun(machine, whole, index) : whole;
   const id = run.task.definition.id;
   switch (event.type) {
+    case "trace.task.expanded":
+      return expand(machine, run, { count: Number(payload["items"]), at: event.time });
     case "trace.task.started":
+      if (run.itemIndex !== null) noteItemBegun(machine, whole, run.itemIndex);
       run.attempt = Number(payload["attempt"]);
       run.spanId = event.spanId;
       run.startedAt = event.time;
@@ -72,7 +79,10 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
     case "trace.task.lost":
       // Asked for in so many words, a lost attempt is not counted against `max`; once.
       if (run.task.definition.onLost === "retry") run.lostTries = 1;
-      return move(machine, run, "PENDING", "CRASH_RECOVERY", () => addReady(machine, id));
+      return move(machine, run, "PENDING", "CRASH_RECOVERY", () => {
+        if (whole.items !== null && run.itemIndex !== null) noteOpen(whole.items, run.itemIndex);
+        addReady(machine, id);
+      });
     case "trace.task.failed":
       run.error = payload["error"] as unknown as ErrorBody;
       if (payload["will_retry"] !== true) return finish(machine, run, { state: "FAILED", reason: String(payload["reason"]), at: event.time });
@@ -81,7 +91,7 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
       return;
     case "trace.task.succeeded":
       run.shown = payload["output"] ?? null;
-      run.output = findSealed(sealed, "output", id)?.value ?? run.shown;
+      run.output = findSealed(sealed, "output", run)?.value ?? run.shown;
       run.error = null;
       return finish(machine, run, { state: "SUCCESS", reason: "SUCCESS", at: event.time });
     case "trace.task.skipped":
@@ -92,28 +102,63 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
   }
 }
 
+/** The run of an item, which may just be beginning. */
+function itemRun(machine: Machine, whole: TaskRunMachine, index: number): TaskRunMachine {
+  const { items } = whole;
+  assert(items !== null && index < items.values.length, `event of item ${index} of ${whole.task.definition.id}, which has not that many`);
+  const known = items.active.get(index);
+  if (known !== undefined) return known;
+  const run = newRun(whole.task, index);
+  noteItemBegun(machine, whole, index);
+  items.active.set(index, run);
+  return run;
+}
+
+function noteItemBegun(machine: Machine, whole: TaskRunMachine, index: number): void {
+  if (whole.items === null) return;
+  noteBegun(whole.items, index);
+  if (!hasOpen(whole.items)) removeReady(machine, whole.task.definition.id);
+}
+
+/** The same list comes out whenever it is evaluated: it follows from inputs and outputs alone. */
+function expand(machine: Machine, whole: TaskRunMachine, { count, at }: { count: number; at: number }): void {
+  const values = whole.expansion ?? evaluateList(machine, whole, count);
+  whole.expansion = null;
+  assert(values.length === count, `${whole.task.definition.id} has ${values.length} items, and had ${count}`);
+  whole.items = newItems(whole.task, values);
+  if (count === 0) finish(machine, whole, { ...overallEnd(whole.items), at });
+}
+
+function evaluateList(machine: Machine, whole: TaskRunMachine, count: number): readonly Json[] {
+  // What cannot be opened cannot be evaluated either; nothing of it will begin.
+  if (machine.sealProblem !== null) return Array.from({ length: count }, () => null);
+  return whole.task.list?.evaluate(scopeOf(machine, whole)) ?? [];
+}
+
 function timeOf(value: Json | undefined): number | null {
   return typeof value === "string" ? Date.parse(value) : null;
 }
 
 function move(machine: Machine, run: TaskRunMachine, state: TaskState, reason: string | null, then?: () => void): void {
-  const id = run.task.definition.id;
-  assert(run.state === state || canMove(run.state, state), `task ${id} ${run.state} → ${state}`);
-  machine.running.delete(id);
-  machine.waiting.delete(id);
-  removeReady(machine, id);
+  const name = runName(run);
+  assert(run.state === state || canMove(run.state, state), `task ${name} ${run.state} → ${state}`);
+  machine.running.delete(name);
+  machine.waiting.delete(name);
+  // An item stands there under the name of its task.
+  if (run.itemIndex === null) removeReady(machine, name);
   run.state = state;
   run.reason = reason;
   run.dueAt = null;
   run.timesOut = false;
-  if (state === "RUNNING") machine.running.add(id);
-  if (state === "WAITING") machine.waiting.add(id);
+  if (state === "RUNNING" && run.items === null) machine.running.add(name);
+  if (state === "WAITING") machine.waiting.add(name);
   then?.();
 }
 
 function finish(machine: Machine, run: TaskRunMachine, end: { state: TaskState; reason: string; at: number }): void {
   assert(isTerminal(end.state), "finish takes a terminal state");
   move(machine, run, end.state, end.reason);
+  if (run.itemIndex !== null) return finishItem(machine, run, run.itemIndex, end.at);
   const phase = run.phase ?? "main";
   machine.unfinished[phase] -= 1;
   noteFailure(machine, run);
@@ -124,6 +169,16 @@ function finish(machine: Machine, run: TaskRunMachine, end: { state: TaskState; 
     if (dependent.remaining === 0 && dependent.state === "PENDING" && (dependent.phase ?? "main") === machine.phase) addReady(machine, name);
   }
   if (machine.unfinished[phase] === 0 && machine.phase === phase) enterPhase(machine, after(machine, phase), end.at);
+}
+
+function finishItem(machine: Machine, run: TaskRunMachine, index: number, at: number): void {
+  const whole = machine.runs.get(run.task.definition.id);
+  const items = whole?.items ?? null;
+  assert(whole !== undefined && items !== null, "an item belongs to a task that was expanded");
+  noteEnded(items, index, run);
+  if (items.ended < items.values.length) return;
+  whole.error = items.failure?.error ?? null;
+  finish(machine, whole, { ...overallEnd(items), at });
 }
 
 function noteFailure(machine: Machine, run: TaskRunMachine): void {

@@ -3,11 +3,18 @@ import { type ErrorBody, type Json, type JsonObject, limits } from "../base/inde
 import type { Actor, ExecutionState, RunGrants, TaskPhase, TaskState } from "../model/index.ts";
 import { isTerminal } from "../model/index.ts";
 import type { CompiledTask, CompiledWorkflow } from "../workflow/index.ts";
+import { isStartable, type Items } from "./items.ts";
 import { Masks } from "./masks.ts";
 
+/** The run of a task; or, with `items`, the task as a whole, whose items have runs of their own. */
 export type TaskRunMachine = {
   task: CompiledTask;
   phase: TaskPhase | null;
+  itemIndex: number | null;
+  /** Of a forEach or matrix, from its expansion on. */
+  items: Items | null;
+  /** Its list as it was just evaluated, for the event that expands it. */
+  expansion: readonly Json[] | null;
   state: TaskState;
   reason: string | null;
   /** Attempts that were started. */
@@ -38,6 +45,8 @@ export type Stop = { reason: "USER_CANCELLED" | "TIMEOUT"; by: string | null; ph
 export type Failure = { task: string | null; error: ErrorBody; reason: string };
 
 export type TriggerPayload = { type: string; id: string | null; scheduled_at: string | null; by: string | null };
+/** What came with a request or a file; expressions see it as members of `trigger`. */
+export type TriggerData = { body: Json; headers: Record<string, string>; query: Record<string, string> };
 
 /** What never changes during an execution. */
 export type ExecutionHeader = {
@@ -49,6 +58,7 @@ export type ExecutionHeader = {
   /** The inputs as events show them. */
   shownInputs: JsonObject;
   trigger: TriggerPayload;
+  triggerData: TriggerData | null;
   labels: Record<string, string>;
   timeoutMs: number | null;
   createdAt: number;
@@ -80,8 +90,9 @@ export type Machine = {
   /** Events folded so far: the next event's sequence. */
   sequence: number;
   runs: Map<string, TaskRunMachine>;
-  /** Tasks of the current phase whose needs are all terminal and that have not begun, by id. */
+  /** Tasks of the current phase whose needs are all terminal and that have not begun, or have items that have not, by id. */
   ready: string[];
+  /** Names of runs (`runName`). */
   running: Set<string>;
   waiting: Set<string>;
   unfinished: Record<"main" | TaskPhase, number>;
@@ -100,22 +111,7 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
   for (const [id, task] of plan.tasks) {
     const { phase, needs } = task.definition;
     unfinished[phase ?? "main"] += 1;
-    runs.set(id, {
-      task,
-      phase,
-      state: "PENDING",
-      reason: null,
-      attempt: 0,
-      spanId: null,
-      startedAt: null,
-      dueAt: null,
-      timesOut: false,
-      output: null,
-      shown: null,
-      error: null,
-      remaining: new Set(needs).size,
-      lostTries: 0,
-    });
+    runs.set(id, { ...newRun(task, null), remaining: new Set(needs).size });
   }
   return {
     header,
@@ -142,6 +138,50 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
     failure: null,
     finallyFailure: null,
   };
+}
+
+/** A run before its first event. */
+export function newRun(task: CompiledTask, itemIndex: number | null): TaskRunMachine {
+  return {
+    task,
+    phase: task.definition.phase,
+    itemIndex,
+    items: null,
+    expansion: null,
+    state: "PENDING",
+    reason: null,
+    attempt: 0,
+    spanId: null,
+    startedAt: null,
+    dueAt: null,
+    timesOut: false,
+    output: null,
+    shown: null,
+    error: null,
+    remaining: 0,
+    lostTries: 0,
+  };
+}
+
+/** Of a run within its execution: the task's id, with the index of an item. */
+export function runName(run: Pick<TaskRunMachine, "task" | "itemIndex">): string {
+  return nameOf(run.task.definition.id, run.itemIndex);
+}
+
+export function nameOf(task: string, itemIndex: number | null): string {
+  return itemIndex === null ? task : `${task}[${itemIndex}]`;
+}
+
+/** The run of a task or of one of its items, while it has not ended; null for an item that is not under way. */
+export function findRun(machine: Machine, name: string): TaskRunMachine | null {
+  const at = name.indexOf("[");
+  if (at < 0) return machine.runs.get(name) ?? null;
+  return machine.runs.get(name.slice(0, at))?.items?.active.get(Number(name.slice(at + 1, -1))) ?? null;
+}
+
+/** Whether something of a task that stands among the ready ones could be decided now, were there a slot. */
+export function canBegin(run: TaskRunMachine): boolean {
+  return run.items === null || isStartable(run.items);
 }
 
 export function isEnded(machine: Machine): boolean {
@@ -179,9 +219,9 @@ export function stopMachine(machine: Machine, stop: Pick<Stop, "reason" | "by">)
 
 /** Whether something could be decided or started at this time, were there room for it. */
 export function hasReady(machine: Machine, now: number): boolean {
-  if (machine.ready.length > 0) return true;
-  for (const id of machine.waiting) {
-    const due = machine.runs.get(id)?.dueAt ?? null;
+  if (machine.ready.some((id) => canBegin(machine.runs.get(id) as TaskRunMachine))) return true;
+  for (const name of machine.waiting) {
+    const due = findRun(machine, name)?.dueAt ?? null;
     if (due !== null && due <= now) return true;
   }
   return false;
@@ -191,8 +231,8 @@ export function hasReady(machine: Machine, now: number): boolean {
 export function nextWake(machine: Machine, after: number): number | null {
   const deadline = deadlineOf(machine);
   let next = deadline !== null && deadline > after ? deadline : null;
-  for (const id of machine.waiting) {
-    const due = machine.runs.get(id)?.dueAt ?? null;
+  for (const name of machine.waiting) {
+    const due = findRun(machine, name)?.dueAt ?? null;
     if (due !== null && due > after && (next === null || due < next)) next = due;
   }
   return next;

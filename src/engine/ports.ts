@@ -9,6 +9,7 @@ export type TaskAsk = {
   executionId: string;
   workflow: string;
   task: string;
+  itemIndex: number | null;
   action: string;
   inputs: JsonObject;
   /** Absolute folder of the workflow's file. */

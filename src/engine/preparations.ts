@@ -1,7 +1,8 @@
-// What is being looked up for the tasks of one execution before they can start. Each task is asked about once until it is worth asking again.
+// What is being looked up for the runs of one execution before they can start. Each run is asked about once until it is worth asking again.
 import { type ErrorBody, fail, toErrorBody } from "../base/index.ts";
 import { expressionText, maskTexts, type Vault } from "../secrets/index.ts";
 import type { Preparation, SecretsFound } from "./decision.ts";
+import { nameOf } from "./machine.ts";
 import type { TaskAsk, TaskInvoker, TaskPrepared } from "./ports.ts";
 
 const noSecrets: SecretsFound = { ok: true, values: {}, masks: [] };
@@ -21,34 +22,34 @@ export class Preparations implements Preparation {
     this.#wake = wake;
   }
 
-  isUnderWay(task: string): boolean {
-    return this.#underWay.has(task);
+  isUnderWay(run: string): boolean {
+    return this.#underWay.has(run);
   }
 
   ask(ask: TaskAsk): TaskPrepared | null {
-    const { task } = ask;
+    const name = nameOf(ask.task, ask.itemIndex);
     // The answer may come before the call has returned.
-    this.#underWay.add(task);
-    const prepared = this.#prepare(ask);
-    if (prepared !== null) this.#underWay.delete(task);
+    this.#underWay.add(name);
+    const prepared = this.#prepare(ask, name);
+    if (prepared !== null) this.#underWay.delete(name);
     return prepared;
   }
 
-  secrets(task: string, names: readonly string[]): SecretsFound | null {
+  secrets(run: string, names: readonly string[]): SecretsFound | null {
     if (names.length === 0) return noSecrets;
-    const known = this.#secrets.get(task);
+    const known = this.#secrets.get(run);
     if (known !== undefined) return known;
-    this.#underWay.add(task);
+    this.#underWay.add(run);
     void this.#readSecrets(names).then((found) => {
-      this.#secrets.set(task, found);
-      if (this.#underWay.delete(task)) this.#wake();
+      this.#secrets.set(run, found);
+      if (this.#underWay.delete(run)) this.#wake();
     });
     return null;
   }
 
   /** The attempt was decided: the next one reads its secrets afresh. */
-  release(task: string): void {
-    this.#secrets.delete(task);
+  release(run: string): void {
+    this.#secrets.delete(run);
   }
 
   async #readSecrets(names: readonly string[]): Promise<SecretsFound> {
@@ -63,10 +64,10 @@ export class Preparations implements Preparation {
     }
   }
 
-  #prepare(ask: TaskAsk): TaskPrepared | null {
+  #prepare(ask: TaskAsk, name: string): TaskPrepared | null {
     try {
       return this.#invoker.prepare(ask, () => {
-        if (this.#underWay.delete(ask.task)) this.#wake();
+        if (this.#underWay.delete(name)) this.#wake();
       });
     } catch (cause) {
       return unprepared(ask, toErrorBody(cause));

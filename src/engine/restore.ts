@@ -5,7 +5,7 @@ import { maskTexts, type SealedValue, type Vault } from "../secrets/index.ts";
 import type { Store } from "../storage/index.ts";
 import { restorePayload, toDraft } from "../trace/index.ts";
 import { fold } from "./fold.ts";
-import { type ExecutionHeader, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
+import { type ExecutionHeader, type Machine, nameOf, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";
 import { sensitiveTexts } from "./masks.ts";
 import type { Plans } from "./plans.ts";
 import { findSealed, type SealedDraft } from "./sealing.ts";
@@ -13,7 +13,7 @@ import { findSealed, type SealedDraft } from "./sealing.ts";
 const pageSize = 1000;
 
 type Deps = { store: Store; plans: Plans; vault: Vault };
-/** By task, null for the execution's own; or why they cannot be read. */
+/** By the name of a run, null for the execution's own; or why they cannot be read. */
 type Opened = { sealed: Map<string | null, SealedDraft[]>; problem: ErrorBody | null };
 type Event = ReturnType<typeof toDraft>;
 
@@ -41,7 +41,7 @@ export async function restoreMachine(deps: Deps, executionId: string): Promise<M
 async function openSealed({ vault }: Deps, executionId: string): Promise<Opened> {
   try {
     const values = (await vault.openSealed(executionId)).map(toDraftOf);
-    return { sealed: Map.groupBy(values, (value) => value.task), problem: null };
+    return { sealed: Map.groupBy(values, ({ task, itemIndex }) => (task === null ? null : nameOf(task, itemIndex))), problem: null };
   } catch (cause) {
     return { sealed: new Map(), problem: toErrorBody(cause) };
   }
@@ -53,10 +53,12 @@ function toDraftOf({ task, itemIndex, member, value }: SealedValue): SealedDraft
 
 function foldStored(machine: Machine, event: Event, { sealed }: Opened): void {
   const { payload } = event;
-  const task = typeof payload["task"] === "string" ? payload["task"] : null;
-  const own = sealed.get(task) ?? [];
-  if (payload["sealed"] === true && event.type === "trace.task.succeeded" && findSealed(own, "output", task) === null)
-    machine.sealProblem ??= lostValue(machine.header.executionId, `the output of task "${task}"`);
+  const index = payload["item_index"];
+  const name = typeof payload["task"] === "string" ? nameOf(payload["task"], typeof index === "number" ? index : null) : null;
+  const own = sealed.get(name) ?? [];
+  const isOutput = payload["sealed"] === true && event.type === "trace.task.succeeded";
+  if (isOutput && !own.some(({ member }) => member === "output"))
+    machine.sealProblem ??= lostValue(machine.header.executionId, `the output of task "${name}"`);
   fold(machine, event, own);
 }
 
@@ -72,6 +74,7 @@ async function openMachine({ plans, vault }: Deps, event: Event, { sealed, probl
   const own = sealed.get(null) ?? [];
   const shownInputs = payload["inputs"] as JsonObject;
   const inputs = findSealed(own, "inputs", null);
+  const triggerData = findSealed(own, "trigger", null)?.value ?? payload["trigger_data"] ?? null;
   const header: ExecutionHeader = {
     executionId: event.traceId,
     workflow: String(payload["workflow"]),
@@ -80,6 +83,7 @@ async function openMachine({ plans, vault }: Deps, event: Event, { sealed, probl
     inputs: inputs === null ? shownInputs : (inputs.value as JsonObject),
     shownInputs,
     trigger: payload["trigger"] as unknown as TriggerPayload,
+    triggerData: triggerData as TriggerData | null,
     labels,
     timeoutMs: typeof payload["timeout_ms"] === "number" ? payload["timeout_ms"] : plan.definition.timeoutMs,
     createdAt: event.time,
@@ -92,7 +96,7 @@ async function openMachine({ plans, vault }: Deps, event: Event, { sealed, probl
   };
   const machine = newMachine(header, plan);
   machine.sealProblem = problem;
-  if (payload["sealed"] === true && inputs === null) machine.sealProblem ??= lostValue(event.traceId, "what it was started with");
+  if (payload["sealed"] === true && inputs === null && findSealed(own, "trigger", null) === null) machine.sealProblem ??= lostValue(event.traceId, "what it was started with");
   await restoreMasks(machine, vault, own);
   return machine;
 }

@@ -100,7 +100,7 @@ function toEventArtifact(machine: Machine, { name, sha256, contentType }: Stored
 export function showOutput(machine: Machine, run: TaskRunMachine, value: Json): { output: JsonObject; sealed: SealedDraft[] } {
   const shown = machine.masks.json(value);
   if (shown === value) return { output: { output: value }, sealed: [] };
-  return { output: { output: shown, sealed: true }, sealed: [{ task: run.task.definition.id, itemIndex: null, member: "output", value }] };
+  return { output: { output: shown, sealed: true }, sealed: [{ task: run.task.definition.id, itemIndex: run.itemIndex, member: "output", value }] };
 }
 
 /** The files as a member of the output, for later tasks to name; an output that has no members becomes the member `value`. */

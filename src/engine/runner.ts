@@ -1,6 +1,6 @@
 // Drives one execution: takes what happened, decides, commits, and only then acts. One commit is under way at a time;
 // what arrives meanwhile is decided together in the next one.
-import { assert, isCoded, toErrorBody } from "../base/index.ts";
+import { assert, isCoded, type JsonObject, toErrorBody } from "../base/index.ts";
 import type { EventDraft, ExecutionState } from "../model/index.ts";
 import type { Vault } from "../secrets/index.ts";
 import type { ClaimFence, LogLine, RowChange, Store, TraceSubject } from "../storage/index.ts";
@@ -11,7 +11,7 @@ import type { Decision, EngineContext, TaskStart } from "./decision.ts";
 import { decideNext, isOverdue } from "./decide.ts";
 import { decideDenied } from "./denials.ts";
 import { fold } from "./fold.ts";
-import { hasReady, isEnded, type Machine, nextWake, type Stop, stopMachine, type TaskRunMachine } from "./machine.ts";
+import { findRun, hasReady, isEnded, type Machine, nameOf, nextWake, type Stop, stopMachine, type TaskRunMachine } from "./machine.ts";
 import { Preparations } from "./preparations.ts";
 import type { TaskInvoker, Timers } from "./ports.ts";
 import type { Places } from "./places.ts";
@@ -219,7 +219,7 @@ export class Runner {
     const take = (decision: Decision): boolean => {
       for (const event of decision.events) {
         fold(this.machine, event, decision.sealed);
-        if (event.type === "trace.task.started" || event.type === "trace.task.failed") this.#preparations.release(String(event.payload["task"]));
+        if (event.type === "trace.task.started" || event.type === "trace.task.failed") this.#preparations.release(runNameOf(event.payload));
       }
       all.events.push(...decision.events);
       all.sealed.push(...(decision.sealed ?? []));
@@ -263,10 +263,11 @@ export class Runner {
 
   #act(starts: readonly TaskStart[]): void {
     for (const start of starts) {
-      const run = this.machine.runs.get(start.task);
-      assert(run !== undefined, `task ${start.task} is one of the machine's`);
+      const name = nameOf(start.task, start.itemIndex);
+      const run = findRun(this.machine, name);
+      assert(run !== null, `${name} is a run of the machine`);
       const attempt = this.#attemptOf(start, run);
-      this.#attempts.set(start.task, attempt);
+      this.#attempts.set(name, attempt);
       attempt.start(this.machine.stop?.active === true);
     }
   }
@@ -281,7 +282,7 @@ export class Runner {
         this.poke();
       },
       onEnd: (result, end, lines) => {
-        this.#attempts.delete(start.task);
+        this.#attempts.delete(nameOf(start.task, start.itemIndex));
         this.#logs.push(...lines);
         this.#inbox.push(() => decideResult(machine, this.#deps.context(), { run, attempt, result, end }));
         // Give the slot back first, so that what this result makes ready may use it in the same commit.
@@ -347,6 +348,11 @@ export class Runner {
   #now(): number {
     return this.#deps.context().clock.now();
   }
+}
+
+function runNameOf(payload: JsonObject): string {
+  const index = payload["item_index"];
+  return nameOf(String(payload["task"]), typeof index === "number" ? index : null);
 }
 
 function removeCommand(id: string): RowChange {

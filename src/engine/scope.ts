@@ -1,13 +1,24 @@
 // What expressions see: the roots of workflow-dsl.md, built once per execution and read through, never copied.
 import { type ErrorBody, type Json, type JsonObject, toIso } from "../base/index.ts";
 import type { Scope } from "../workflow/index.ts";
+import { outputsOf } from "./items.ts";
 import { isDone, type Machine, type TaskRunMachine } from "./machine.ts";
 
 const roots = new WeakMap<Machine, Record<string, Json | object>>();
 
 /** The scope of one task, of the workflow's outputs (`run` null), or of a handler. `secrets` are there for inputs and environment alone. */
 export function scopeOf(machine: Machine, run: TaskRunMachine | null, secrets: Readonly<Record<string, string>> = {}): Scope {
-  return { roots: { ...rootsOf(machine), secrets, execution: executionRoot(machine) }, status: statusOf(machine, run) };
+  const roots = { ...rootsOf(machine), ...itemRoots(machine, run), secrets, execution: executionRoot(machine) };
+  return { roots, status: statusOf(machine, run) };
+}
+
+function itemRoots(machine: Machine, run: TaskRunMachine | null): Record<string, Json> {
+  const index = run?.itemIndex ?? null;
+  if (run === null || index === null) return {};
+  const items = machine.runs.get(run.task.definition.id)?.items ?? null;
+  if (items === null) return {};
+  const item = items.values[index] ?? null;
+  return items.kind === "matrix" ? { matrix: item } : { item, index };
 }
 
 function rootsOf(machine: Machine): Record<string, Json | object> {
@@ -53,17 +64,23 @@ export function stopError(machine: Machine): ErrorBody | null {
 }
 
 function triggerRoot(machine: Machine): JsonObject {
-  const { trigger } = machine.header;
-  return { type: trigger.type, id: trigger.id, scheduled_at: trigger.scheduled_at, by: trigger.by, body: null, headers: {}, query: {} };
+  const { trigger, triggerData } = machine.header;
+  const { body, headers, query } = triggerData ?? { body: null, headers: {}, query: {} };
+  return { type: trigger.type, id: trigger.id, scheduled_at: trigger.scheduled_at, by: trigger.by, body, headers, query };
 }
 
 /** One getter per task, so that thousands of tasks cost nothing until an expression names them. */
 function tasksRoot(machine: Machine): object {
   const root: Record<string, unknown> = {};
   for (const [id, run] of machine.runs) {
-    Object.defineProperty(root, id, { enumerable: true, get: () => ({ output: run.output, outputs: [], state: run.state, error: run.error }) });
+    Object.defineProperty(root, id, { enumerable: true, get: () => taskRoot(run) });
   }
   return root;
+}
+
+function taskRoot(run: TaskRunMachine): JsonObject {
+  const { output, items, state, error } = run;
+  return { output, outputs: items === null ? [] : outputsOf(items), state, error: error as unknown as Json };
 }
 
 /** success(), failure(): over the needs; for a handler without needs, over the execution. */

@@ -1,10 +1,11 @@
 // The true values of what masking changed: which there are, and how they reach the store in the commit of the event that shows them masked.
 import { isCoded, type Json } from "../base/index.ts";
 import type { Vault } from "../secrets/index.ts";
+import type { TaskRunMachine } from "./machine.ts";
 import type { Ledger, LedgerCommit, LedgerReceipt } from "../trace/index.ts";
 
-/** `inputs`, `outputs` and `masks` are the execution's, `output` is a task run's. */
-export type SealedMember = "inputs" | "outputs" | "masks" | "output";
+/** `output` is a task run's, the others are the execution's. */
+export type SealedMember = "inputs" | "trigger" | "outputs" | "masks" | "output";
 export type SealedDraft = { task: string | null; itemIndex: number | null; member: SealedMember; value: Json };
 
 /** Rotations of the key that may come between encrypting and writing. */
@@ -28,7 +29,9 @@ export async function commitSealed(
   }
 }
 
-/** The true value of a member, null where masking changed nothing. */
-export function findSealed(drafts: readonly SealedDraft[], member: SealedMember, task: string | null): { value: Json } | null {
-  return drafts.find((draft) => draft.member === member && draft.task === task) ?? null;
+/** The true value of a member of the execution (null) or of a run; null where masking changed nothing. */
+export function findSealed(drafts: readonly SealedDraft[], member: SealedMember, run: Pick<TaskRunMachine, "task" | "itemIndex"> | null) {
+  const task = run?.task.definition.id ?? null;
+  const itemIndex = run?.itemIndex ?? null;
+  return drafts.find((draft) => draft.member === member && draft.task === task && draft.itemIndex === itemIndex) ?? null;
 }

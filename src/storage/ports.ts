@@ -1,7 +1,7 @@
 // What the program needs of a store: atomic commands and typed reads. Nothing here is of SQLite; a second implementation
 // passes the same contract suite (tests/contract). All times are milliseconds, ids text, digests hex.
 import type { CodedError } from "../base/index.ts";
-import type { EventDraft, Severity, Subject } from "../model/index.ts";
+import type { EventDraft, ExecutionState, Severity, Subject } from "../model/index.ts";
 import type { KeyOf, ProjectionName, RowChange, RowOf, TraceSubject } from "./changes.ts";
 
 export type LogLevel = "DEBUG" | "INFO" | "WARN" | "ERROR";
@@ -55,6 +55,8 @@ export type CommitRequest = {
   sealedWith?: string;
   /** Encrypts all secrets and sealed values again, in the same step. */
   rotation?: KeyRotation;
+  /** Trace that the first event is the tombstone of: it is gone for every reader, and `removeBuried` takes its rows; ALREADY_EXISTS when it is gone already. */
+  buries?: string;
 };
 /** A row that is encrypted, of either table. */
 export type EncryptedRow = ({ table: "secrets" } & RowOf<"secrets">) | ({ table: "sealed_values" } & RowOf<"sealed_values">);
@@ -163,6 +165,9 @@ export interface ExecutionStore {
   countExecutions(): Promise<Record<string, number>>;
   /** All task runs, or those of the named tasks. */
   listTaskRuns(executionId: string, tasks?: readonly string[]): Promise<RowOf<"task_runs">[]>;
+  /** Runs of one task in item order, −1 for the task itself, after the given one; then the attempts of such a stretch. */
+  listItemRuns(selection: { executionId: string; task: string; afterItem: number; limit: number }): Promise<RowOf<"task_runs">[]>;
+  listItemAttempts(selection: { executionId: string; task: string; fromItem: number; toItem: number }): Promise<RowOf<"attempts">[]>;
   listAttempts(executionId: string, tasks?: readonly string[]): Promise<RowOf<"attempts">[]>;
   listCommands(executionId: string | null): Promise<RowOf<"commands">[]>;
 }
@@ -225,6 +230,28 @@ export interface SecretStore {
   listSealed(executionId: string): Promise<RowOf<"sealed_values">[]>;
 }
 
+/** An execution that has ended, with what its tombstone says of its trace. */
+export type EndedExecution = { executionId: string; endedAt: number; events: number; firstSeq: number; lastSeq: number; lastHash: string };
+/** What one portion took: rows of all tables, traces of which nothing is left, blobs that nothing named any more. */
+export type RemovedRows = { rows: number; traces: number; blobs: number; isDone: boolean };
+
+export interface RemovalStore {
+  /**
+   * Executions that ended in this state by then, the first to end first; `after` continues a page. One whose parent has not ended is
+   * left out: the parent may not have taken its result yet.
+   */
+  listEnded(selection: {
+    state: ExecutionState;
+    until: number;
+    after?: { endedAt: number; executionId: string };
+    limit: number;
+  }): Promise<EndedExecution[]>;
+  /** Removes about so many rows of buried traces in one step, the earliest buried first; `isDone`: no buried trace is left. */
+  removeBuried(rowsMax: number): Promise<RemovedRows>;
+  /** Gives at most so many unused pages back to the file system, if there are more than new rows will soon take; returns how many. */
+  releasePages(pagesMax: number): Promise<number>;
+}
+
 export interface SessionStore {
   findSession(id: string): Promise<RowOf<"sessions"> | null>;
   /** Service sessions that have not ended. */
@@ -255,6 +282,7 @@ export interface Store
     PluginStore,
     SecretStore,
     SessionStore,
+    RemovalStore,
     ClaimStore,
     IdempotencyStore {
   readonly kind: string;

@@ -4,6 +4,7 @@ import type { Json, JsonObject } from "../base/index.ts";
 import { shellAction } from "./check/task-form.ts";
 import { secretNames } from "./expression/secret-names.ts";
 import type { Scope } from "./expression/scope.ts";
+import { expressionTexts, type ItemList, itemListOf, mayReadOutputs } from "./item-list.ts";
 import { type Condition, createCondition, createConstant, createTemplate, type Template } from "./expression/template.ts";
 import { setMember } from "./source/raw-node.ts";
 
@@ -13,6 +14,10 @@ export type CompiledTask = {
   dependents: string[];
   /** Null where the task has no `if`. */
   condition: Condition | null;
+  /** Null for a task that runs once. */
+  list: ItemList | null;
+  /** Whether an expression may read the outputs of its items. */
+  readonly isRead: boolean;
   inputs: Template;
   env: Template;
   /** Null where the task has no `outputs`. Here the task's own id may be read as `tasks.<id>`. */
@@ -50,12 +55,17 @@ function secretsOf({ action, inputs, env }: TaskDefinition): string[] {
   return secretNames(action === shellAction ? others : inputs, env);
 }
 
-function compileTask(definition: TaskDefinition): CompiledTask {
+function compileTask(definition: TaskDefinition, texts: () => readonly string[]): CompiledTask {
+  let isRead: boolean | null = null;
   let secrets: readonly string[] | null = null;
   return {
     definition,
     dependents: [],
     condition: definition.if === undefined ? null : createCondition(definition.if),
+    list: itemListOf(definition),
+    get isRead() {
+      return (isRead ??= mayReadOutputs(texts(), definition.id));
+    },
     inputs: definition.action === shellAction ? shellInputs(definition.inputs) : createTemplate(definition.inputs),
     env: createTemplate(definition.env),
     outputs: definition.outputs === undefined ? null : createTemplate(definition.outputs),
@@ -68,7 +78,9 @@ function compileTask(definition: TaskDefinition): CompiledTask {
 /** Compiles a checked definition. Expressions are parsed when they are first evaluated. */
 export function compileWorkflow(definition: WorkflowDefinition): CompiledWorkflow {
   const all = [...definition.tasks, ...definition.onFailure, ...definition.finally];
-  const tasks = new Map(all.map((task) => [task.id, compileTask(task)]));
+  let texts: readonly string[] | null = null;
+  const textsOnce = () => (texts ??= expressionTexts(definition));
+  const tasks = new Map(all.map((task) => [task.id, compileTask(task, textsOnce)]));
   for (const task of all) for (const need of task.needs) tasks.get(need)?.dependents.push(task.id);
   for (const task of tasks.values()) task.dependents.sort();
   return { definition, tasks, outputs: createTemplate(definition.outputs) };

@@ -11,8 +11,6 @@ function ofTask(task: TaskDefinition, path: string, findAction: FindAction): Una
   const action = findAction(task.action);
   // A plugin that is not installed is no matter of this version.
   if (action !== null && !action.available) add("type", `action ${task.action}`);
-  if (task.forEach !== undefined) add("forEach", "forEach");
-  if (task.matrix !== undefined) add("matrix", "matrix");
   if (task.cache !== undefined) add("cache", "cache");
   return parts;
 }

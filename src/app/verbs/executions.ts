@@ -9,7 +9,6 @@ import {
   isTerminal,
   principalText,
   type Started,
-  type TaskRun,
   type TaskRunList,
   taskStates,
   type TraceEvent,
@@ -20,7 +19,7 @@ import { checkInputs, unavailableParts } from "../../workflow/index.ts";
 import type { AppContext } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { ExecutionQuery, StartAnswer, StartRequest, TaskRunQuery } from "../facade.ts";
-import { readColumn, readTaskRuns, toExecutionItem } from "./execution-form.ts";
+import { firstRun, pageTaskRuns, readColumn, type RunPlace, toExecutionItem } from "./execution-form.ts";
 import { requireActions } from "./plugins.ts";
 import { requireWorkflow } from "./workflows.ts";
 
@@ -227,15 +226,15 @@ export async function requireExecution(context: AppContext, id: string, verb: st
 async function readExecution(context: AppContext, row: RowOf<"executions">, include: readonly string[]): Promise<Execution> {
   const { plan } = await context.engine.plans.load(row.workflow, row.revision);
   const ids = [...plan.tasks.keys()];
-  const first = ids.slice(0, limits.pageMax);
+  const { tasks, next } = await pageTaskRuns(context.store, row, plan, { ids, from: firstRun, size: limits.pageMax, states: null });
   const answer: Execution = {
     execution: {
       ...shown(context, toExecutionItem(row)),
       inputs: await readColumn(context.store, row.inputs),
       outputs: await readColumn(context.store, row.outputs),
     },
-    tasks: await readTaskRuns(context.store, row, plan, first),
-    tasksNextCursor: ids.length > first.length ? writeCursor([first.length]) : null,
+    tasks,
+    tasksNextCursor: writeRunCursor(next),
   };
   if (include.includes("timeline") || include.includes("trace")) await addEvents(context, answer, include);
   return answer;
@@ -264,17 +263,18 @@ export async function listTaskRuns(context: AppContext, query: TaskRunQuery): Pr
   const size = pageSize(query.limit);
   const states = query.state === undefined ? null : checkStates(query.state, taskStates);
   const ids = [...plan.tasks.keys()].filter((id) => query.taskId === undefined || id === query.taskId);
-  let at = query.cursor === undefined ? 0 : Number(readCursor(query.cursor, ["number"])[0]);
-  const tasks: TaskRun[] = [];
-  while (at < ids.length && tasks.length < size) {
-    const window = ids.slice(at, at + size);
-    for (const run of await readTaskRuns(context.store, row, plan, window)) {
-      if (tasks.length === size) break;
-      at += 1;
-      if (states === null || states.includes(run.state)) tasks.push(run);
-    }
-  }
-  return { tasks, nextCursor: at < ids.length ? writeCursor([at]) : null };
+  const from = query.cursor === undefined ? firstRun : readRunCursor(query.cursor);
+  const { tasks, next } = await pageTaskRuns(context.store, row, plan, { ids, from, size, states });
+  return { tasks, nextCursor: writeRunCursor(next) };
+}
+
+function readRunCursor(text: string): RunPlace {
+  const [at, item] = readCursor(text, ["number", "number"]);
+  return { at: Number(at), item: Number(item) };
+}
+
+function writeRunCursor(place: RunPlace | null): string | null {
+  return place === null ? null : writeCursor([place.at, place.item]);
 }
 
 export async function cancelExecution(context: AppContext, caller: Caller, id: string): Promise<{ already: boolean; started: Started }> {

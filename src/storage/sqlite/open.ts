@@ -9,11 +9,12 @@ import { type BlobPlace, findBlob, openBlob, sweepBlobs, writeBlobFile } from ".
 import { extendClaims, findClaims, releaseClaims } from "./claims.ts";
 import { Connection, storeError } from "./database.ts";
 import { countEvents, findEvent, findEventBytes, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./events.ts";
-import { commitRequests, newWriter } from "./ledger.ts";
+import { commitRequests, forgetTraces, newWriter } from "./ledger.ts";
 import { importBlob } from "./import-blob.ts";
 import { insertLogs, selectLogs } from "./logs.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { countByState, dumpTable, selectExecutions, selectOfTasks, selectUnfinished, selectWorkflows } from "./reads.ts";
+import { releasePages, removeBuried, selectEnded } from "./prune.ts";
 import { applyChange } from "./rows.ts";
 import { findSecretKey, selectSealed, selectSecrets } from "./secrets.ts";
 
@@ -103,6 +104,13 @@ function bindLedger(db: Connection, blobFolder: BlobPlace) {
       assert(row !== null, "a migrated store has its state row");
       return row.id;
     }),
+    listEnded: later((selection: Parameters<Store["listEnded"]>[0]) => selectEnded(db, selection)),
+    removeBuried: later((rowsMax: number) => {
+      const { traceIds, ...removed } = removeBuried(db, blobFolder, rowsMax);
+      forgetTraces(writer, traceIds);
+      return { ...removed, traces: traceIds.length };
+    }),
+    releasePages: later((pagesMax: number) => releasePages(db, pagesMax)),
     lastSeq: later(() => lastSeq(db)),
     changeToken: later(() => db.get<{ data_version: number }>("pragma data_version")?.data_version ?? 0),
     missingGuards: later(() => missingGuards(db)),
@@ -140,6 +148,24 @@ function bindReads(db: Connection) {
     countExecutions: later(() => countByState(db)),
     listTaskRuns: later((executionId: string, tasks?: readonly string[]) => selectOfTasks(db, "task_runs", executionId, tasks)),
     listAttempts: later((executionId: string, tasks?: readonly string[]) => selectOfTasks(db, "attempts", executionId, tasks)),
+    listItemRuns: later((selection: Parameters<Store["listItemRuns"]>[0]) =>
+      db.all<RowOf<"task_runs">>(
+        "select * from task_runs where execution_id = ? and task = ? and item_index > ? order by item_index limit ?",
+        selection.executionId,
+        selection.task,
+        selection.afterItem,
+        selection.limit,
+      ),
+    ),
+    listItemAttempts: later((selection: Parameters<Store["listItemAttempts"]>[0]) =>
+      db.all<RowOf<"attempts">>(
+        "select * from attempts where execution_id = ? and task = ? and item_index between ? and ? order by item_index, attempt",
+        selection.executionId,
+        selection.task,
+        selection.fromItem,
+        selection.toItem,
+      ),
+    ),
     listCommands: later((executionId: string | null) =>
       db.all<RowOf<"commands">>(
         "select * from commands where ? is null or execution_id = ? order by created_at, command_id",

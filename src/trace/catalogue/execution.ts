@@ -29,6 +29,8 @@ export const executionEvents = [
       sha256: Sha256,
       trigger: TriggerPayload,
       inputs: AnyJson,
+      /** Body, headers and query of a webhook; what a file trigger saw. */
+      trigger_data: Type.Optional(AnyJson),
       sealed: Sealed,
       parent: Type.Optional(Type.Object({ execution_id: Uuid, task: Text })),
       labels: Type.Optional(Type.Record(Type.String(), Type.String())),

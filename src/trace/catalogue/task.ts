@@ -64,8 +64,9 @@ function projectStarted(payload: Static<ReturnType<typeof Type.Object<typeof sta
 export const taskEvents = [
   defineEvent({
     type: "trace.task.expanded",
-    means: "A forEach or matrix became task runs.",
+    means: "A forEach or matrix became task runs. One without items is done at once.",
     payload: { ...place, items: Count, items_sha256: Sha256 },
+    project: (payload) => (payload.items === 0 ? [putRun(payload, "SUCCESS", { reason: "SUCCESS" })] : []),
   }),
   defineEvent({
     type: "trace.task.started",

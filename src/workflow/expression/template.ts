@@ -16,6 +16,8 @@ export type Condition = {
   evaluate(scope: Scope): boolean;
   /** Whether it calls success(), failure() or always(); then it decides itself about failed needs. */
   readonly callsStatus: boolean;
+  /** Whether it reads `item`, `index` or `matrix`; then each item has an answer of its own. */
+  readonly readsItem: boolean;
 };
 
 type Evaluate = (scope: Scope) => Json;
@@ -115,6 +117,9 @@ export function createCondition(text: string): Condition {
     },
     get callsStatus() {
       return compiled().callsStatus;
+    },
+    get readsItem() {
+      return compiled().references.some(({ root }) => root === "item" || root === "index" || root === "matrix");
     },
   };
 }

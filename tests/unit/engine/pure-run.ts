@@ -3,7 +3,7 @@ import type { ErrorBody, Json, JsonObject } from "../../../src/base/index.ts";
 import type { DecideContext, Decision, Preparation, SecretsFound, TaskStart } from "../../../src/engine/decision.ts";
 import { decideNext, decideRecovery, isOverdue } from "../../../src/engine/decide.ts";
 import { fold } from "../../../src/engine/fold.ts";
-import { type Machine, newMachine, nextWake, stopMachine } from "../../../src/engine/machine.ts";
+import { findRun, type Machine, newMachine, nextWake, stopMachine } from "../../../src/engine/machine.ts";
 import type { TaskAsk, TaskPrepared } from "../../../src/engine/ports.ts";
 import type { SealedDraft } from "../../../src/engine/sealing.ts";
 import { decideResult, type TaskResult } from "../../../src/engine/results.ts";
@@ -62,6 +62,7 @@ export class PureRun {
       labels: {},
       timeoutMs: definition.timeoutMs,
       trigger: { type: "manual", id: null, scheduled_at: null, by: "user:tester" },
+      triggerData: null,
       createdAt: startAt,
       sessionId: id,
       actor: { type: "user" as const, id: "tester" },
@@ -121,10 +122,10 @@ export class PureRun {
     throw new Error("deciding does not end");
   }
 
-  /** The running attempt of a task ends. */
+  /** The running attempt of a task ends, or that of an item: `task[0]`. */
   end(id: string, result: TaskResult | Json = {}): this {
-    const run = this.machine.runs.get(id);
-    if (run === undefined || run.state !== "RUNNING") throw new Error(`${id} does not run`);
+    const run = findRun(this.machine, id);
+    if (run === null || run.state !== "RUNNING") throw new Error(`${id} does not run`);
     this.slots += 1;
     const isResult = typeof result === "object" && result !== null && "ok" in result;
     const outcome = isResult ? (result as TaskResult) : { ok: true as const, output: result as Json };
