@@ -1,9 +1,11 @@
 // The verbs that people and programs call: the HTTP routes and the CLI commands are two skins over this one interface.
 // `openApp` gives the implementation that works on the store; the CLI has a second one that speaks HTTP to a server.
-import type { JsonObject } from "../base/index.ts";
+import type { Json, JsonObject } from "../base/index.ts";
 import type {
   Applied,
   ArtifactList,
+  Backfill,
+  Cleanup,
   CreatedKey,
   Execution,
   ExecutionList,
@@ -19,10 +21,13 @@ import type {
   Secret,
   SecretKeyRotation,
   SecretList,
+  Restarted,
   Started,
   Status,
   TaskRunList,
   TraceList,
+  TriggerHealth,
+  TriggerList,
   Validation,
   Workflow,
   WorkflowList,
@@ -68,6 +73,8 @@ export type ExecutionQuery = Page & {
   label?: string;
   offset?: number;
 };
+/** `olderThan`: a duration or a time; without states all terminal ones. */
+export type CleanupRequest = { olderThan: string; states?: Cleanup["states"]; dryRun?: boolean };
 export type TaskRunQuery = Page & { executionId: string; taskId?: string; state?: string[] };
 export type LogQuery = Page & {
   executionId: string;
@@ -92,6 +99,15 @@ export type EventQuery = EventFilter & { traceId: string; sinceSequence?: number
 export type EventPage = { traceId: string; events: string[]; totalCount: number; hasMore: boolean };
 /** Without a start (neither `sinceSeq` nor `sinceSequence`) a stream gives only new events. */
 export type EventStreamQuery = EventFilter & { traceId: string | null; sinceSeq?: number; sinceSequence?: number };
+
+/** `already`: it was so before. */
+export type CommandAnswer = { already: boolean; started: Started };
+export type ResolveRequest = { id: string; taskId: string; itemIndex?: number | null; as: "succeeded" | "failed" | "retry"; output?: Json };
+
+/** `trigger`: left out for the only one of the workflow. */
+export type FireRequest = { workflow: string; trigger?: string };
+/** Times in milliseconds; both count themselves. */
+export type BackfillRequest = { workflow: string; trigger: string; from: number; to: number; dryRun?: boolean };
 
 export type NewKey = { name?: string; principal: Principal; roles: string[]; scopes: string[]; expiresAt?: string };
 
@@ -129,8 +145,28 @@ export interface Facade {
   listArtifacts(query: ArtifactQuery): Promise<ArtifactList>;
   /** The newest of that name. @throws EXECUTION_NOT_FOUND, ARTIFACT_NOT_FOUND */
   openArtifact(request: ArtifactRequest): Promise<OpenedArtifact>;
-  /** `already`: it was cancelled before. @throws EXECUTION_NOT_FOUND, EXECUTION_STATE */
-  cancelExecution(id: string): Promise<{ already: boolean; started: Started }>;
+  /** @throws EXECUTION_NOT_FOUND, EXECUTION_STATE */
+  cancelExecution(id: string): Promise<CommandAnswer>;
+  /** Running tasks end, none start. @throws EXECUTION_NOT_FOUND, EXECUTION_STATE */
+  pauseExecution(id: string): Promise<CommandAnswer>;
+  /** @throws EXECUTION_NOT_FOUND, EXECUTION_STATE */
+  resumeExecution(id: string): Promise<CommandAnswer>;
+  /** Starts it again in a new execution that reuses its results. @throws EXECUTION_NOT_FOUND, TASK_NOT_FOUND, EXECUTION_STATE, QUEUE_FULL */
+  restartExecution(request: { id: string; from?: string }): Promise<Restarted>;
+  /** Says what became of an attempt whose outcome is unknown. @throws EXECUTION_NOT_FOUND, TASK_NOT_FOUND, EXECUTION_STATE */
+  resolveTask(request: ResolveRequest): Promise<CommandAnswer>;
+
+  /** Removes ended executions with their traces, as many as a request has time for. @throws BODY_INVALID */
+  cleanUpExecutions(request: CleanupRequest): Promise<Cleanup>;
+
+  /** All triggers of armed workflows, by workflow and id. */
+  listTriggers(query: Page & { workflow?: string }): Promise<TriggerList>;
+  /** Those that should have fired and did not. */
+  triggerHealth(query: Page): Promise<TriggerHealth>;
+  /** Starts now what the trigger starts. @throws WORKFLOW_NOT_FOUND, WORKFLOW_DISABLED, TRIGGER_NOT_FOUND, INPUT_INVALID, QUEUE_FULL */
+  fireTrigger(request: FireRequest): Promise<Started>;
+  /** Starts what a range of times did not start. @throws WORKFLOW_NOT_FOUND, WORKFLOW_DISABLED, TRIGGER_NOT_FOUND, INPUT_INVALID */
+  backfillTrigger(request: BackfillRequest): Promise<Backfill>;
 
   /** Built-in and installed ones, broken ones with their diagnostics. */
   listPlugins(page: Page): Promise<PluginList>;

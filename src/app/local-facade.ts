@@ -4,6 +4,7 @@ import type { Caller, Status } from "../model/index.ts";
 import { streamEvents } from "../trace/index.ts";
 import type { AppContext } from "./context.ts";
 import type { Facade } from "./facade.ts";
+import { backfillTrigger, readTriggerHealth } from "./triggers/index.ts";
 import * as verbs from "./verbs/index.ts";
 
 export function bindFacade(context: AppContext, caller: Caller): Facade {
@@ -25,7 +26,17 @@ export function bindFacade(context: AppContext, caller: Caller): Facade {
     streamLogs: (query, signal) => verbs.streamLogs(context, query, signal),
     listArtifacts: (query) => verbs.listArtifacts(context, query),
     openArtifact: (request) => verbs.openArtifact(context, request),
-    cancelExecution: (id) => verbs.cancelExecution(context, caller, id),
+    cancelExecution: (id) => verbs.commandExecution(context, caller, id, { kind: "cancel" }),
+    pauseExecution: (id) => verbs.commandExecution(context, caller, id, { kind: "pause" }),
+    resumeExecution: (id) => verbs.commandExecution(context, caller, id, { kind: "resume" }),
+    restartExecution: (request) => verbs.restartExecution(context, caller, request),
+    resolveTask: ({ id, taskId: task, itemIndex = null, as, output = {} }) =>
+      verbs.commandExecution(context, caller, id, { kind: "resolve", task, itemIndex, as, output }),
+    cleanUpExecutions: (request) => verbs.cleanUpExecutions(context, caller, request),
+    listTriggers: (query) => verbs.listTriggers(context, query),
+    triggerHealth: (query) => readTriggerHealth(context, query),
+    fireTrigger: (request) => verbs.fireTrigger(context, caller, request),
+    backfillTrigger: (request) => backfillTrigger(context, caller, request),
     listPlugins: (page) => verbs.listPlugins(context, page),
     getPlugin: (id) => verbs.getPlugin(context, id),
     reloadPlugins: () => verbs.reloadPlugins(context),

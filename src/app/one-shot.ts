@@ -64,7 +64,7 @@ export async function runOneShot(context: AppContext, caller: Caller, request: O
     executionId,
     taskIds: [...plan.tasks.keys()],
     done: done as Promise<Execution>,
-    cancel: async () => void (await context.engine.cancel(executionId, caller).catch(() => undefined)),
+    cancel: async () => void (await context.engine.command(executionId, { kind: "cancel" }, caller).catch(() => undefined)),
     kill: () => context.engine.runner(executionId)?.killAll(),
     learned,
   };

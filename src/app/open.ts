@@ -22,8 +22,10 @@ import { createBackupAdmin } from "./backup/admin.ts";
 import { finishRestore } from "./backup/moves.ts";
 import { Authenticator } from "./authenticator.ts";
 import { type AppContext, systemEvent, systemOpens } from "./context.ts";
+import { Retention, RunningCleanups } from "./cleanup/index.ts";
 import { bindFacade } from "./local-facade.ts";
 import { runOneShot } from "./one-shot.ts";
+import { Scheduler } from "./triggers/index.ts";
 import { createActionRunner } from "./action-runner.ts";
 import { createPluginAdmin } from "./plugin-admin.ts";
 import { createRegistry } from "./registry.ts";
@@ -80,6 +82,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     systemTraceId,
     startedAt: systemClock.now(),
     registry,
+    cleanups: new RunningCleanups(),
     sandbox: () => reportSandbox(loaded.config.plugins.sandbox),
     isReady: () => isReady,
   };
@@ -91,6 +94,10 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const tested = mode === "server" ? testSandbox(context, service) : Promise.resolve();
   if (mode === "server") removeLeftovers(runner.containers);
   isReady = true;
+  const retention = new Retention(context, service, onTrouble);
+  if (mode === "server" && !loaded.runtimeDisabled) retention.start();
+  const scheduler = new Scheduler({ context, caller: service, hasPeers: () => hasOtherServers(context), onTrouble });
+  if (mode === "server" && !loaded.runtimeDisabled) void scheduler.start();
   return {
     loaded,
     get ready() {
@@ -108,6 +115,9 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     verify: (request) => verifyStore(store, request, openFresh),
     close: async (how) => {
       isReady = false;
+      retention.stop();
+      await context.cleanups.stop();
+      await scheduler.stop();
       await engine.stop(how?.drainMs ?? 0);
       await runner.close();
       await tested;
@@ -117,6 +127,12 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
       await store.close();
     },
   };
+}
+
+/** Whether another server has this store open: sessions of dead ones were ended when this one started. */
+async function hasOtherServers({ store, session }: AppContext): Promise<boolean> {
+  const open = await store.listOpenSessions();
+  return open.some((one) => one.principal_type === "service" && one.session_id !== session.id);
 }
 
 /** Of processes that were killed. Where no container engine answers there is nothing to remove. */
@@ -136,8 +152,12 @@ function createEngine({ options, registry, ...parts }: EngineParts): Engine {
     random: Math.random,
     timers: systemTimers,
     owners: systemOwners,
-    runs: options.mode !== "server" || !runtimeDisabled,
-    limits: { executions: config.execution.maxConcurrentWorkflows, tasks: config.execution.maxConcurrentTasks },
+    runs: options.mode === "oneShot" || (options.mode === "server" && !runtimeDisabled),
+    // A command is over before a task would be: what it makes possible is for who runs next.
+    limits:
+      options.mode === "command"
+        ? { executions: 0, tasks: 0 }
+        : { executions: config.execution.maxConcurrentWorkflows, tasks: config.execution.maxConcurrentTasks },
     isIdempotent: (action) => registry.describe(action)?.idempotent ?? false,
     environment: environment(),
     onTrouble,

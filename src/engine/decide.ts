@@ -1,5 +1,6 @@
 // The pure machine: given an execution's state, which events come next. It starts nothing and writes nothing.
 import { assert, canonicalJson, type ErrorBody, type Json, type JsonObject, sha256Hex, toIJson, toIso } from "../base/index.ts";
+import { resumedEvent } from "./commands.ts";
 import { boundLine } from "../logs/index.ts";
 import { envTexts, grantedEnv, isEngineAction, runEngineAction } from "./actions.ts";
 import { type DecideContext, type Decision, type EngineContext, executionEvent, logLine, nothing, taskEvent } from "./decision.ts";
@@ -17,8 +18,9 @@ import { scopeOf } from "./scope.ts";
  */
 export function decideNext(machine: Machine, context: DecideContext): Decision {
   if (isEnded(machine)) return nothing;
-  if (machine.state === "PENDING") return decidePending(machine, context);
+  if (machine.startedAt === null && (machine.pausedAt === null || machine.stop !== null)) return decidePending(machine, context);
   if (machine.stop?.active === true) return decideStop(machine, context);
+  if (machine.pausedAt !== null && machine.phase !== "end") return nothing;
   if (machine.phase === "end") return resumeOr(machine, context, decideEnd(machine, context));
   const unrun = decideUnrun(machine, context);
   if (unrun !== null) return resumeOr(machine, context, unrun);
@@ -60,7 +62,7 @@ function stoppable(run: TaskRunMachine): TaskRunMachine[] {
 /** Something happens while the execution is WAITING: it goes on first. */
 function resumeOr(machine: Machine, context: DecideContext, decision: Decision): Decision {
   if (machine.state !== "WAITING" || decision.events.length === 0) return decision;
-  return { ...decision, events: [executionEvent(machine, context, { type: "trace.execution.resumed", payload: {} }), ...decision.events] };
+  return { ...decision, events: [resumedEvent(machine, context), ...decision.events] };
 }
 
 /** Nothing failed, so the tasks of onFailure will not run: known before `finally` looks at them. */
@@ -129,6 +131,8 @@ function decideTask(machine: Machine, context: DecideContext, run: TaskRunMachin
   const hasAnswer = run.attempt > 0 || (run.task.list !== null && run.task.condition?.readsItem === true);
   const refused = decideRefusal(machine, context, run, hasAnswer);
   if (refused !== null) return refused;
+  const reused = run.attempt > 0 ? null : decideReused(machine, context, run);
+  if (reused !== null) return reused;
   if (run.task.list !== null) return decideExpansion(machine, context, run);
   if (context.slots === 0 && !isEngineAction(run.task.definition.action)) return null;
   return decideStart(machine, context, run);
@@ -143,6 +147,16 @@ function decideRefusal(machine: Machine, context: DecideContext, run: TaskRunMac
   if (verdict.runs) return null;
   const { error, reason } = verdict;
   return { ...nothing, events: [error === null ? skipEvent(machine, context, run, reason) : failedBefore(machine, context, run, error)] };
+}
+
+/** The result that an earlier execution came to, where this one starts that again. */
+function decideReused(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision | null {
+  const { reuse, header } = machine;
+  const found = reuse.outputs.get(runName(run));
+  if (found === undefined || header.restart === null) return null;
+  const { output, sealed } = showOutput(machine, run, found);
+  const payload = { ...output, reused_from: header.restart.executionId };
+  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload })], sealed };
 }
 
 /** The list is known now: its items begin as places and slots allow. */
@@ -169,6 +183,8 @@ function decideItems(machine: Machine, context: DecideContext, whole: TaskRunMac
     const run = items.active.get(index) ?? newRun(task, index);
     const refused = decideRefusal(machine, context, run, run.attempt > 0 || task.condition?.readsItem !== true);
     if (refused !== null) return refused;
+    const reused = run.attempt > 0 ? null : decideReused(machine, context, run);
+    if (reused !== null) return reused;
     if (needsSlot && context.slots === 0) return null;
     const started = decideStart(machine, context, run);
     if (started !== null) return started;

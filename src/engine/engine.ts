@@ -1,20 +1,22 @@
 // Starts, takes over and stops executions. Each is driven by a runner; the engine owns claims, places and what reaches it
 // from other processes.
-import { type Clock, type ErrorBody, fail, type Ids, isCoded, type Json, type JsonObject, limits, toIJson } from "../base/index.ts";
+import { canonicalJson, type Clock, type ErrorBody, fail, fromErrorBody, type Ids, isCoded, type Json, type JsonObject, limits, toIJson } from "../base/index.ts";
 import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, type RunGrants, type WorkflowDefinition } from "../model/index.ts";
 import { maskTexts, type Vault } from "../secrets/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
 import { grantedEnv } from "./actions.ts";
+import { type Command, parseCommand } from "./commands.ts";
 import type { EngineContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
 import { decideRefused } from "./end.ts";
-import { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";
+import { type ExecutionHeader, isEnded, type Machine, nameOf, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";
 import { Places } from "./places.ts";
 import { Plans } from "./plans.ts";
 import { Masks, sensitiveTexts, shownInputs } from "./masks.ts";
 import type { OwnerWatch, TaskInvoker, Timers } from "./ports.ts";
 import { secretsMissing } from "./preparations.ts";
+import { loadReuse, noReuse, type Restart } from "./reuse.ts";
 import { commitSealed, type SealedDraft } from "./sealing.ts";
 import { restoreMachine } from "./restore.ts";
 import { describeAbandon, Runner } from "./runner.ts";
@@ -51,6 +53,8 @@ export type SubmitRequest = {
   labels: Record<string, string>;
   executionId: string;
   timeoutMs: number | null;
+  /** Reuses what that execution of the same revision came to. */
+  restart?: Restart | null;
   /** Granted for this run beside the workflow's block (`run --allow-*`). */
   allow?: RunGrants | null;
   caller: Caller;
@@ -114,13 +118,15 @@ export class Engine {
     const { executionId } = request;
     const { plan, row } = await this.#plans.load(request.workflow, request.revision);
     const masks = await this.#masksOf(plan.definition, request);
+    const reuse = request.restart == null ? noReuse : await loadReuse(this.#deps, plan, request.restart);
+    masks.add(reuse.masks);
     if (this.#isStopping) throw fail("NOT_READY", "Cannot start an execution: the server is stopping");
     if (this.#places.queued >= limits.queueMax)
       throw fail("QUEUE_FULL", `Cannot start an execution: ${limits.queueMax} wait already`, { hint: "Try again when some have ended." });
     // The store refuses an id that was used before; one that runs here must keep its runner.
     if (this.#runners.has(executionId)) throw fail("ALREADY_EXISTS", `Cannot start the execution: its id "${executionId}" is taken`);
     const header = this.#headerOf(request, { row, definition: plan.definition, masks });
-    const machine = { ...newMachine(header, plan), masks };
+    const machine = { ...newMachine(header, plan), masks, reuse };
     const opens = new Map([[executionId, { subject: "execution" as const, subjectId: executionId }]]);
     const { created, sealed } = this.#createdEvent(machine, request);
     const { sideChanges } = request;
@@ -135,6 +141,31 @@ export class Engine {
     const runner = this.#addRunner(machine, null);
     const acquire = this.#claimWish(executionId);
     return { executionId, state: await runner.open({ events: [created], opens, sideChanges, sealed, acquire }).catch(this.#taken) };
+  }
+
+  /**
+   * Starts an ended execution again: the same revision, inputs and trigger, its results reused as far as `from` and its failures allow.
+   * @throws EXECUTION_NOT_FOUND, EXECUTION_STATE while it has not ended, TASK_NOT_FOUND, and what `submit` throws
+   */
+  async restart(id: string, from: string | null, caller: Caller): Promise<{ executionId: string; state: ExecutionState }> {
+    const { store, ids } = this.#deps;
+    const row = await store.findExecution(id);
+    if (row === null) throw fail("EXECUTION_NOT_FOUND", `Cannot restart execution "${id}": no such execution`);
+    if (row.ended_at === null)
+      throw fail("EXECUTION_STATE", `Cannot restart execution "${id}": it is ${row.state}`, { hint: `Wait for its end, or: workflow execution cancel ${id}` });
+    const { header, plan, sealProblem } = await restoreMachine({ ...this.#deps, plans: this.#plans }, id);
+    if (sealProblem !== null) throw fromErrorBody(sealProblem);
+    if (from !== null && plan.tasks.get(from)?.definition.phase !== null)
+      throw fail("TASK_NOT_FOUND", `Cannot restart execution "${id}" from "${from}": the workflow has no such task`);
+    const { workflow, revision, inputs, trigger, triggerData, labels, timeoutMs, allow } = header;
+    const restart = { executionId: id, from };
+    const by = principalText(caller.principal);
+    return this.submit({
+      ...{ workflow, revision, inputs, triggerData, labels, timeoutMs, allow, restart, caller },
+      trigger: { ...trigger, by },
+      executionId: ids.next(),
+      sideChanges: [],
+    });
   }
 
   /** An execution id that was used before loses the race for sequence 0, or its claim. */
@@ -176,6 +207,7 @@ export class Engine {
       parentSpanId: null,
       folder: row.folder,
       allow: request.allow ?? null,
+      restart: request.restart ?? null,
     };
   }
 
@@ -201,27 +233,42 @@ export class Engine {
     if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
     if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;
     if (header.allow !== null) payload["allow"] = header.allow;
+    if (header.restart !== null) payload["restarted_from"] = { execution_id: header.restart.executionId, task: header.restart.from };
     const place = { traceId: header.executionId, spanId: header.rootSpanId, parentSpanId: null, sessionId: header.sessionId, actor: header.actor };
     return { created: draftEvent(this.#deps, place, { type: "trace.execution.created", payload, time: header.createdAt }), sealed };
   }
 
   /**
-   * Asks for cancellation. The wish is durable at once; the owner, here or in another process, carries it out.
-   * @throws EXECUTION_NOT_FOUND, EXECUTION_STATE when it ended otherwise
+   * Asks something of an execution. The wish is durable at once; the owner, here or in another process, carries it out.
+   * @throws EXECUTION_NOT_FOUND, TASK_NOT_FOUND, EXECUTION_STATE when its state does not allow it
    */
-  async cancel(executionId: string, caller: Caller): Promise<{ already: boolean; state: ExecutionState }> {
+  async command(executionId: string, command: Command, caller: Caller): Promise<{ already: boolean; state: ExecutionState }> {
     const { store, ledger, ids, clock } = this.#deps;
     const row = await store.findExecution(executionId);
-    if (row === null) throw fail("EXECUTION_NOT_FOUND", `Cannot cancel execution "${executionId}": no such execution`);
-    if (row.state === "CANCELLED") return { already: true, state: "CANCELLED" };
-    if (row.ended_at !== null) throw endedOtherwise(executionId, row.state);
+    if (row === null) throw fail("EXECUTION_NOT_FOUND", `Cannot ${command.kind} execution "${executionId}": no such execution`);
+    if (isSoAlready(row, command)) return { already: true, state: row.state };
+    if (row.ended_at !== null) throw endedOtherwise(executionId, command, row.state);
+    if (command.kind === "resolve") await this.#requireUnknown(executionId, command);
     const by = principalText(caller.principal);
-    const command = { command_id: ids.next(), execution_id: executionId, kind: "cancel", body: "{}", by, created_at: clock.now() };
-    await ledger.commit({ events: [], sideChanges: [{ table: "commands", op: "insert", row: command }] });
+    const { kind, ...body } = command;
+    const wish = { command_id: ids.next(), execution_id: executionId, kind, body: canonicalJson(body), by, created_at: clock.now() };
+    await ledger.commit({ events: [], sideChanges: [{ table: "commands", op: "insert", row: wish }] });
     await this.#takeCommands(executionId);
     const after = await store.findExecution(executionId);
-    if (after !== null && after.ended_at !== null && after.state !== "CANCELLED") throw endedOtherwise(executionId, after.state);
+    if (kind === "cancel" && after !== null && after.ended_at !== null && after.state !== "CANCELLED")
+      throw endedOtherwise(executionId, command, after.state);
     return { already: false, state: after?.state ?? row.state };
+  }
+
+  async #requireUnknown(executionId: string, { task, itemIndex }: Extract<Command, { kind: "resolve" }>): Promise<void> {
+    const name = nameOf(task, itemIndex);
+    const afterItem = (itemIndex ?? -1) - 1;
+    const [run] = await this.#deps.store.listItemRuns({ executionId, task, afterItem, limit: 1 });
+    if (run === undefined || run.item_index !== (itemIndex ?? -1))
+      throw fail("TASK_NOT_FOUND", `Cannot resolve task "${name}" of execution "${executionId}": no such task run`);
+    if (run.state === "WAITING" && run.reason === "OUTCOME_UNKNOWN") return;
+    const state = run.reason === null || run.reason === run.state ? run.state : `${run.state} (${run.reason})`;
+    throw fail("EXECUTION_STATE", `Cannot resolve task "${name}" of execution "${executionId}": it is ${state}, its outcome is not unknown`);
   }
 
   /** Hands commands to the runners of their executions. For one execution it is taken up where nobody owns it, and what only takes a commit is waited for. */
@@ -231,8 +278,9 @@ export class Engine {
       const id = command.execution_id;
       const runner = this.#runners.get(id) ?? (executionId === null ? null : await this.takeUp(id));
       if (runner !== null) {
-        const answered = stopBy(runner, command);
-        if (executionId !== null && runner.attempts === 0) await answered;
+        const answered = requestOf(runner, command);
+        // What only takes a commit is waited for; processes may take their time to end.
+        if (executionId !== null && (command.kind !== "cancel" || runner.attempts === 0)) await answered;
       } else if ((await store.findExecution(id))?.ended_at !== null) {
         // It ended while the command was on its way: nothing will answer it any more.
         await ledger.commit({ events: [], sideChanges: [{ table: "commands", op: "delete", key: { command_id: command.command_id } }] });
@@ -266,7 +314,7 @@ export class Engine {
       // Taken now: what is decided from here on starts attempts of its own.
       const lost = [...machine.running].map(() => () => decideRecovery(machine, this.#context(), this.#deps.isIdempotent));
       const runner = this.#addRunner(machine, claim);
-      for (const command of commands) void stopBy(runner, command);
+      for (const command of commands) void requestOf(runner, command);
       runner.adopt(lost);
       return runner;
     } catch (cause) {
@@ -401,12 +449,20 @@ function executionOf(resource: string): string {
 
 const claimKind = "execution:";
 
-function stopBy(runner: Runner, command: RowOf<"commands">): Promise<void> {
-  return command.kind === "cancel" ? runner.requestStop({ reason: "USER_CANCELLED", by: command.by }, command.command_id) : Promise.resolve();
+function requestOf(runner: Runner, { command_id: id, kind, body, by }: RowOf<"commands">): Promise<void> {
+  const command = parseCommand(kind, body);
+  return command === null ? Promise.resolve() : runner.request({ id, command, by });
 }
 
-function endedOtherwise(executionId: string, state: string) {
-  return fail("EXECUTION_STATE", `Cannot cancel execution "${executionId}": it ended with ${state}`);
+/** Whether what a command asks for is so before it. */
+function isSoAlready(row: RowOf<"executions">, { kind }: Command): boolean {
+  if (kind === "cancel") return row.state === "CANCELLED";
+  const isPaused = row.state === "WAITING" && row.reason === "PAUSED";
+  return (kind === "pause" && isPaused) || (kind === "resume" && !isPaused && row.ended_at === null);
+}
+
+function endedOtherwise(executionId: string, { kind }: Command, state: string) {
+  return fail("EXECUTION_STATE", `Cannot ${kind} execution "${executionId}": it ended with ${state}`);
 }
 
 const lasting: readonly string[] = ["INTERNAL", "WORKFLOW_INVALID", "BLOB_NOT_FOUND", "SECRET_KEY_WRONG", "FILE_MODE_UNSAFE"];

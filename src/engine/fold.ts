@@ -30,10 +30,13 @@ function foldExecution(machine: Machine, event: Folded): void {
     case "trace.execution.waiting":
       machine.state = "WAITING";
       machine.reason = String(payload["reason"]);
+      if (machine.reason === "PAUSED") machine.pausedAt ??= event.time;
       return;
     case "trace.execution.resumed":
-      machine.state = "RUNNING";
+      machine.state = machine.startedAt === null ? "PENDING" : "RUNNING";
       machine.reason = null;
+      if (machine.pausedAt !== null && machine.startedAt !== null) machine.pausedMs += Math.max(0, event.time - machine.pausedAt);
+      machine.pausedAt = null;
       return;
     case "trace.execution.succeeded":
       machine.outputs = payload["outputs"] ?? null;
@@ -79,10 +82,7 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
     case "trace.task.lost":
       // Asked for in so many words, a lost attempt is not counted against `max`; once.
       if (run.task.definition.onLost === "retry") run.lostTries = 1;
-      return move(machine, run, "PENDING", "CRASH_RECOVERY", () => {
-        if (whole.items !== null && run.itemIndex !== null) noteOpen(whole.items, run.itemIndex);
-        addReady(machine, id);
-      });
+      return beginAgain(machine, run);
     case "trace.task.failed":
       run.error = payload["error"] as unknown as ErrorBody;
       if (payload["will_retry"] !== true) return finish(machine, run, { state: "FAILED", reason: String(payload["reason"]), at: event.time });
@@ -94,12 +94,37 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
       run.output = findSealed(sealed, "output", run)?.value ?? run.shown;
       run.error = null;
       return finish(machine, run, { state: "SUCCESS", reason: "SUCCESS", at: event.time });
+    case "trace.task.resolved":
+      return foldResolved(machine, run, { event, sealed });
     case "trace.task.skipped":
       return finish(machine, run, { state: "SKIPPED", reason: String(payload["reason"]), at: event.time });
     case "trace.task.cancelled":
       noteStop(machine, payload);
       return finish(machine, run, { state: "CANCELLED", reason: String(payload["reason"]), at: event.time });
   }
+}
+
+function foldResolved(machine: Machine, run: TaskRunMachine, { event, sealed }: { event: Folded; sealed: readonly SealedDraft[] }): void {
+  const { payload, time: at } = event;
+  if (payload["as"] === "retry") return beginAgain(machine, run);
+  if (payload["as"] === "failed") {
+    run.error = (payload["error"] ?? { code: "TASK_LOST", kind: "failed", message: "Its outcome was said to be a failure" }) as unknown as ErrorBody;
+    return finish(machine, run, { state: "FAILED", reason: "CRASH_RECOVERY", at });
+  }
+  run.shown = payload["output"] ?? {};
+  run.output = findSealed(sealed, "output", run)?.value ?? run.shown;
+  run.error = null;
+  finish(machine, run, { state: "SUCCESS", reason: "SUCCESS", at });
+}
+
+/** Another attempt, as soon as there is room. */
+function beginAgain(machine: Machine, run: TaskRunMachine): void {
+  const id = run.task.definition.id;
+  const items = machine.runs.get(id)?.items ?? null;
+  move(machine, run, "PENDING", "CRASH_RECOVERY", () => {
+    if (items !== null && run.itemIndex !== null) noteOpen(items, run.itemIndex);
+    addReady(machine, id);
+  });
 }
 
 /** The run of an item, which may just be beginning. */

@@ -1,5 +1,6 @@
 export type { DecideContext, Decision, TaskStart } from "./decision.ts";
 export { decideNext, decideRecovery } from "./decide.ts";
+export type { Command } from "./commands.ts";
 export { Engine, type EngineDeps, type SubmitRequest } from "./engine.ts";
 export { fold } from "./fold.ts";
 export { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";

@@ -5,6 +5,7 @@ import { isTerminal } from "../model/index.ts";
 import type { CompiledTask, CompiledWorkflow } from "../workflow/index.ts";
 import { isStartable, type Items } from "./items.ts";
 import { Masks } from "./masks.ts";
+import { noReuse, type Restart, type Reuse } from "./reuse.ts";
 
 /** The run of a task; or, with `items`, the task as a whole, whose items have runs of their own. */
 export type TaskRunMachine = {
@@ -70,6 +71,8 @@ export type ExecutionHeader = {
   folder: string | null;
   /** Granted for this run beside the workflow's block. */
   allow: RunGrants | null;
+  /** The execution that it starts again, null for a first one. */
+  restart: Restart | null;
 };
 
 export type Machine = {
@@ -78,11 +81,17 @@ export type Machine = {
   /** The server's environment as far as the workflow grants it. Not folded: a restart may find other values. */
   env: Record<string, string>;
   masks: Masks;
+  /** Of a restarted execution: results that need not come about again. */
+  reuse: Reuse;
   /** Why true values of it cannot be read: nothing of it may go on with what is shown in their place. */
   sealProblem: ErrorBody | null;
   state: ExecutionState;
   reason: string | null;
   startedAt: number | null;
+  /** Since when a person keeps it from starting anything; null while nobody does. */
+  pausedAt: number | null;
+  /** How long it was paused before: no timeout counts that. */
+  pausedMs: number;
   endedAt: number | null;
   digest: string | null;
   outputs: Json;
@@ -118,10 +127,13 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
     plan,
     env: {},
     masks: new Masks(),
+    reuse: noReuse,
     sealProblem: null,
     state: "PENDING",
     reason: null,
     startedAt: null,
+    pausedAt: null,
+    pausedMs: 0,
     endedAt: null,
     digest: null,
     outputs: null,
@@ -219,6 +231,7 @@ export function stopMachine(machine: Machine, stop: Pick<Stop, "reason" | "by">)
 
 /** Whether something could be decided or started at this time, were there room for it. */
 export function hasReady(machine: Machine, now: number): boolean {
+  if (machine.pausedAt !== null) return false;
   if (machine.ready.some((id) => canBegin(machine.runs.get(id) as TaskRunMachine))) return true;
   for (const name of machine.waiting) {
     const due = findRun(machine, name)?.dueAt ?? null;
@@ -229,6 +242,7 @@ export function hasReady(machine: Machine, now: number): boolean {
 
 /** The earliest moment after the given one at which something happens by itself, null when nothing will. */
 export function nextWake(machine: Machine, after: number): number | null {
+  if (machine.pausedAt !== null) return null;
   const deadline = deadlineOf(machine);
   let next = deadline !== null && deadline > after ? deadline : null;
   for (const name of machine.waiting) {
@@ -240,9 +254,9 @@ export function nextWake(machine: Machine, after: number): number | null {
 
 /** When the current phase must be over: the execution's timeout for main, the handlers' bound after it. */
 export function deadlineOf(machine: Machine): number | null {
-  if (machine.phase === "end" || machine.stop?.active === true) return null;
+  if (machine.phase === "end" || machine.stop?.active === true || machine.pausedAt !== null) return null;
   const isBounded = machine.phase === "finally" || (machine.phase === "onFailure" && machine.stop !== null);
   if (isBounded) return machine.phaseStartedAt + limits.finallyMsMax;
   const { timeoutMs } = machine.header;
-  return timeoutMs === null || machine.startedAt === null ? null : machine.startedAt + timeoutMs;
+  return timeoutMs === null || machine.startedAt === null ? null : machine.startedAt + timeoutMs + machine.pausedMs;
 }

@@ -8,6 +8,7 @@ import { fold } from "./fold.ts";
 import { type ExecutionHeader, type Machine, nameOf, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";
 import { sensitiveTexts } from "./masks.ts";
 import type { Plans } from "./plans.ts";
+import { loadReuse, noReuse, type Restart, type Reuse } from "./reuse.ts";
 import { findSealed, type SealedDraft } from "./sealing.ts";
 
 const pageSize = 1000;
@@ -67,7 +68,21 @@ function lostValue(executionId: string, what: string): ErrorBody {
   return toErrorBody(fail("SECRET_TAMPERED", message));
 }
 
-async function openMachine({ plans, vault }: Deps, event: Event, { sealed, problem }: Opened): Promise<Machine> {
+async function reuseOr(machine: Machine, load: () => Promise<Reuse>): Promise<Reuse> {
+  try {
+    return await load();
+  } catch (cause) {
+    machine.sealProblem ??= toErrorBody(cause);
+    return noReuse;
+  }
+}
+
+function restartOf(value: unknown): Restart | null {
+  if (!isObject(value)) return null;
+  return { executionId: String(value["execution_id"]), from: typeof value["task"] === "string" ? value["task"] : null };
+}
+
+async function openMachine({ store, plans, vault }: Deps, event: Event, { sealed, problem }: Opened): Promise<Machine> {
   const { payload } = event;
   const { plan, row } = await plans.load(String(payload["workflow"]), Number(payload["revision"]));
   const labels = isObject(payload["labels"]) ? (payload["labels"] as Record<string, string>) : {};
@@ -93,8 +108,10 @@ async function openMachine({ plans, vault }: Deps, event: Event, { sealed, probl
     parentSpanId: event.parentSpanId,
     folder: row.folder,
     allow: isObject(payload["allow"]) ? (payload["allow"] as RunGrants) : null,
+    restart: restartOf(payload["restarted_from"]),
   };
   const machine = newMachine(header, plan);
+  if (header.restart !== null) machine.reuse = await reuseOr(machine, () => loadReuse({ store, vault }, plan, header.restart as Restart));
   machine.sealProblem = problem;
   if (payload["sealed"] === true && inputs === null && findSealed(own, "trigger", null) === null) machine.sealProblem ??= lostValue(event.traceId, "what it was started with");
   await restoreMasks(machine, vault, own);

@@ -7,6 +7,7 @@ import type { ClaimFence, LogLine, RowChange, Store, TraceSubject } from "../sto
 import type { Ledger, LedgerCommit } from "../trace/index.ts";
 import { AttemptRun } from "./attempt.ts";
 import { CommandBox } from "./command-box.ts";
+import { type Command, decideCommand } from "./commands.ts";
 import type { Decision, EngineContext, TaskStart } from "./decision.ts";
 import { decideNext, isOverdue } from "./decide.ts";
 import { decideDenied } from "./denials.ts";
@@ -118,12 +119,13 @@ export class Runner {
     void this.#step();
   }
 
-  /** Stops everything of the current phase. A person's command hits once; it is answered when this resolves, or left to who comes next. */
-  requestStop(stop: Pick<Stop, "reason" | "by">, commandId: string): Promise<void> {
-    const known = this.#commands.find(commandId);
+  /** Carries a person's command out, once. It is answered when this resolves, or left to who comes next. */
+  request({ id, command, by }: { id: string; command: Command; by: string }): Promise<void> {
+    const known = this.#commands.find(id);
     if (known !== null || this.#isGivenUp) return known ?? Promise.resolve();
-    const answered = this.#commands.add(commandId);
-    if (!isEnded(this.machine)) this.#stop(stop);
+    const answered = this.#commands.add(id);
+    if (command.kind !== "cancel") this.#inbox.push(() => decideCommand(this.machine, this.#deps.context(), { command, by }));
+    else if (!isEnded(this.machine)) this.#stop({ reason: "USER_CANCELLED", by });
     this.poke();
     return answered;
   }
@@ -173,10 +175,10 @@ export class Runner {
   async #commitPortion(): Promise<boolean> {
     const opening = this.#opening;
     const decided = this.#decide();
-    if (decided.events.length === 0 && opening === null && this.#logs.length === 0) return false;
+    const answers = this.#takeAnswers();
+    if (decided.events.length === 0 && opening === null && this.#logs.length === 0 && answers.length === 0) return false;
     this.#opening = null;
     const state = this.machine.state;
-    const answers = this.#takeAnswers();
     const drafts = [...(opening?.sealed ?? []), ...decided.sealed, ...this.#newMasks()];
     const commit = commitSealed(this.#deps, this.#wish(opening, decided, answers), { executionId: this.id, drafts });
     this.#inFlight = commit;
@@ -190,7 +192,7 @@ export class Runner {
     this.#act(decided.starts);
     if (isEnded(this.machine)) await (this.#leaving ??= this.#finish());
     // Who only waits needs no place: a thousand timers do not keep the next execution out.
-    else if (this.machine.state === "WAITING") this.#deps.places.leave(this.id);
+    else if (this.machine.state === "WAITING" && this.attempts === 0) this.#deps.places.leave(this.id);
     return true;
   }
 

@@ -1,7 +1,7 @@
 // The JSON forms of /api/v1 (http-api.md, Forms, exactly): camelCase, absent values null. CLI `--json` prints the same bodies.
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { PrincipalSchema } from "./principal.ts";
-import { executionStates, taskStates } from "./state.ts";
+import { executionStates, taskStates, terminalStates } from "./state.ts";
 
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 const literals = <T extends readonly string[]>(values: T) => Type.Unsafe<T[number]>(Type.Union(values.map((value) => Type.Literal(value))));
@@ -136,6 +136,21 @@ export type Execution = Static<typeof ExecutionSchema>;
 
 export const StartedSchema = Type.Object({ executionId: Type.String(), state: literals(executionStates) });
 export type Started = Static<typeof StartedSchema>;
+export const RestartedSchema = Type.Object({ executionId: Type.String(), state: literals(executionStates), restartedFrom: Type.String() });
+export type Restarted = Static<typeof RestartedSchema>;
+
+export const TerminalStateSchema = literals(terminalStates);
+export const CleanupSchema = Type.Object({
+  dryRun: Type.Boolean(),
+  /** What ended then or earlier was meant. */
+  before: Time,
+  states: Type.Array(TerminalStateSchema),
+  executions: Type.Integer(),
+  events: Type.Integer(),
+  /** False: there is more than one request removes; ask again. */
+  complete: Type.Boolean(),
+});
+export type Cleanup = Static<typeof CleanupSchema>;
 
 export const logLevels = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
 export const logSources = ["stdout", "stderr", "engine"] as const;

@@ -44,7 +44,7 @@ describe("what has to be looked up first", () => {
       const id = await world.submit(process, await world.apply({ id: "hangs", tasks: [run("slow")], ...more }));
       await world.time.advance(1000);
       expect((await world.execution(id)).state).toBe("RUNNING");
-      if (!("timeout" in more)) await world.pump(process.engine.cancel(id, caller));
+      if (!("timeout" in more)) await world.pump(process.engine.command(id, { kind: "cancel" }, caller));
       const row = await world.end(id);
       expect(`${row.state} ${row.reason}`).toBe(expected);
       expect(world.stage.started).toEqual([]);

@@ -138,20 +138,20 @@ test("a cancel from another process reaches the owner, and its command goes with
   const other = await start(world);
   const tidy = { id: "tidy", type: "core/value.set" };
   const id = await world.submit(process, await world.apply({ id: "long", tasks: [run("a"), run("b", ["a"])], finally: [tidy] }));
-  const answer = await world.pump(other.engine.cancel(id, caller));
+  const answer = await world.pump(other.engine.command(id, { kind: "cancel" }, caller));
   expect(answer).toEqual({ already: false, state: "RUNNING" });
   expect((await world.store.listCommands(id)).length).toBe(1);
   const row = await world.end(id, 2000);
   expect([row.state, row.reason]).toEqual(["CANCELLED", "USER_CANCELLED"]);
   expect(await world.tasks(id)).toEqual({ a: "CANCELLED USER_CANCELLED", b: "CANCELLED USER_CANCELLED", tidy: "SUCCESS SUCCESS" });
   expect(await world.store.listCommands(null)).toEqual([]);
-  expect(await world.pump(other.engine.cancel(id, caller))).toEqual({ already: true, state: "CANCELLED" });
+  expect(await world.pump(other.engine.command(id, { kind: "cancel" }, caller))).toEqual({ already: true, state: "CANCELLED" });
 });
 
 test("a cancel outlives the process that took it", async () => {
   const { world, process } = await open({ scriptOf: () => ({ ...endless, ignoresTerm: true }) });
   const id = await world.submit(process, await world.apply({ id: "long", tasks: [run("a")] }));
-  await world.pump(process.engine.cancel(id, caller));
+  await world.pump(process.engine.command(id, { kind: "cancel" }, caller));
   world.crash(process);
   await start(world);
   expect((await world.end(id, 2000)).state).toBe("CANCELLED");
@@ -162,8 +162,8 @@ test("a cancel of what ended is refused, and leaves no command behind", async ()
   const { world, process } = await open();
   const id = await world.submit(process, await world.apply({ id: "one", tasks: [run("only")] }));
   await world.end(id);
-  await expect(world.pump(process.engine.cancel(id, caller))).rejects.toMatchObject({ code: "EXECUTION_STATE" });
-  await expect(world.pump(process.engine.cancel(world.ids.next(), caller))).rejects.toMatchObject({ code: "EXECUTION_NOT_FOUND" });
+  await expect(world.pump(process.engine.command(id, { kind: "cancel" }, caller))).rejects.toMatchObject({ code: "EXECUTION_STATE" });
+  await expect(world.pump(process.engine.command(world.ids.next(), { kind: "cancel" }, caller))).rejects.toMatchObject({ code: "EXECUTION_NOT_FOUND" });
   expect(await world.store.listCommands(null)).toEqual([]);
 });
 
@@ -181,7 +181,7 @@ test("a cancel of one that waits is answered at once, though a handler still run
   const { world, process } = await open({ scriptOf: () => endless });
   const tasks = [{ id: "nap", type: "core/wait.for", inputs: { duration: "1h" } }];
   const id = await world.submit(process, await world.apply({ id: "nap", tasks, finally: [run("tidy")] }));
-  expect(await world.pump(process.engine.cancel(id, caller))).toEqual({ already: false, state: "RUNNING" });
+  expect(await world.pump(process.engine.command(id, { kind: "cancel" }, caller))).toEqual({ already: false, state: "RUNNING" });
   expect(world.stage.running).toEqual(["tidy"]);
   const row = await world.end(id);
   // Handlers have five minutes; that they pass them does not change who ended the execution.
@@ -194,7 +194,7 @@ test("a cancel of one that was never started runs nothing of it", async () => {
   const target = await world.apply({ id: "one", tasks: [run("a")], finally: [run("tidy")] });
   await world.submit(busy, target);
   const pending = await world.submit(busy, target);
-  expect(await world.pump(busy.engine.cancel(pending, caller))).toEqual({ already: false, state: "CANCELLED" });
+  expect(await world.pump(busy.engine.command(pending, { kind: "cancel" }, caller))).toEqual({ already: false, state: "CANCELLED" });
   expect(await typesOf(world, pending)).toEqual(["execution.created", "task.cancelled", "task.cancelled", "execution.cancelled"]);
   expect(world.stage.started.length).toBe(1);
   expect(process.engine.live).toBe(0);
@@ -344,7 +344,7 @@ test("what a cancel takes up and starts itself is not taken for lost", async () 
   world.crash(process);
   const other = world.launch();
   await world.pump(other.engine.start({ takesAll: false }));
-  await world.pump(other.engine.cancel(id, caller));
+  await world.pump(other.engine.command(id, { kind: "cancel" }, caller));
   await world.end(id);
   expect(await world.tasks(id)).toEqual({ nap: "CANCELLED USER_CANCELLED", tidy: "SUCCESS SUCCESS" });
 });
@@ -356,7 +356,7 @@ test("two cancels at the same time of what nobody owns are both answered", async
   world.crash(process);
   const other = world.launch();
   await world.pump(other.engine.start({ takesAll: false }));
-  const answers = await world.pump(Promise.all([other.engine.cancel(id, caller), other.engine.cancel(id, caller)]));
+  const answers = await world.pump(Promise.all([other.engine.command(id, { kind: "cancel" }, caller), other.engine.command(id, { kind: "cancel" }, caller)]));
   expect(answers.map((answer) => answer.state)).toEqual(["CANCELLED", "CANCELLED"]);
   await world.time.settle();
   expect(await world.store.listCommands(null)).toEqual([]);

@@ -146,7 +146,7 @@ test("a cancel stops the whole tree", async () => {
     line = await real.store.listLogs({ executionId: id, order: "asc", limit: 1 });
   }
   expect(processesWith(`: ${marker}`).length).toBeGreaterThan(0);
-  await real.engine.cancel(id, caller);
+  await real.engine.command(id, { kind: "cancel" }, caller);
   const finished = await real.finish(id);
   expect([finished.row.state, finished.row.reason]).toEqual(["CANCELLED", "USER_CANCELLED"]);
   expect(finished.outputs["b"]).toEqual({ exitCode: 0, stdout: "tidy" });

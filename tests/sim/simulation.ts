@@ -163,7 +163,7 @@ class Simulation {
   #cancel(id: string, atMs: number, slot: number): void {
     const call = async (at: Process) => {
       try {
-        await at.engine.cancel(id, caller);
+        await at.engine.command(id, { kind: "cancel" }, caller);
         this.#cancels += 1;
       } catch (cause) {
         // Not submitted yet: nothing to cancel is an answer too.

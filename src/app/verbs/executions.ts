@@ -8,6 +8,7 @@ import {
   executionStates,
   isTerminal,
   principalText,
+  type Restarted,
   type Started,
   type TaskRunList,
   taskStates,
@@ -16,9 +17,10 @@ import {
 import type { ExecutionSelection, RowChange, RowOf } from "../../storage/index.ts";
 import { openBell, sentText } from "../../trace/index.ts";
 import { checkInputs, unavailableParts } from "../../workflow/index.ts";
+import type { Command } from "../../engine/index.ts";
 import type { AppContext } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
-import type { ExecutionQuery, StartAnswer, StartRequest, TaskRunQuery } from "../facade.ts";
+import type { CommandAnswer, ExecutionQuery, StartAnswer, StartRequest, TaskRunQuery } from "../facade.ts";
 import { firstRun, pageTaskRuns, readColumn, type RunPlace, toExecutionItem } from "./execution-form.ts";
 import { requireActions } from "./plugins.ts";
 import { requireWorkflow } from "./workflows.ts";
@@ -165,7 +167,8 @@ async function waitForEnd(context: AppContext, id: string, waitMs: number): Prom
       const ring = bell.next();
       const row = await context.store.findExecution(id);
       if (row !== null && isTerminal(row.state)) return await readExecution(context, row, []);
-      if (over.signal.aborted) return null;
+      // It is not there any more: it had ended, and was removed.
+      if (row === null || over.signal.aborted) return null;
       await ring;
     }
   } finally {
@@ -277,9 +280,19 @@ function writeRunCursor(place: RunPlace | null): string | null {
   return place === null ? null : writeCursor([place.at, place.item]);
 }
 
-export async function cancelExecution(context: AppContext, caller: Caller, id: string): Promise<{ already: boolean; started: Started }> {
-  await requireExecution(context, id, "cancel");
+/** @throws EXECUTION_NOT_FOUND, TASK_NOT_FOUND, EXECUTION_STATE */
+export async function commandExecution(context: AppContext, caller: Caller, id: string, command: Command): Promise<CommandAnswer> {
+  await requireExecution(context, id, command.kind);
   context.session.ensure();
-  const { already, state } = await context.engine.cancel(id, caller);
+  const { already, state } = await context.engine.command(id, command, caller);
   return { already, started: { executionId: id, state } };
+}
+
+/** @throws EXECUTION_NOT_FOUND, EXECUTION_STATE, TASK_NOT_FOUND, QUEUE_FULL, SECRETS_MISSING */
+export async function restartExecution(context: AppContext, caller: Caller, { id, from }: { id: string; from?: string }): Promise<Restarted> {
+  const row = await requireExecution(context, id, "restart");
+  const { plan } = await context.engine.plans.load(row.workflow, row.revision);
+  requireActions(context, plan.definition);
+  context.session.ensure();
+  return { ...(await context.engine.restart(id, from ?? null, caller)), restartedFrom: id };
 }

@@ -1,6 +1,7 @@
 // The facade over HTTP: each verb is a line that says method, path, query and body (http-api.md). Streams resume by themselves.
 import { isObject, toIso } from "../../base/index.ts";
 import type {
+  CommandAnswer,
   ApplyRequest,
   ArtifactRequest,
   EventPage,
@@ -42,11 +43,17 @@ export function createRemoteFacade(server: RemoteServer): Facade {
     streamLogs: (query, signal) => streamRemoteLogs(server, query, signal),
     listArtifacts: ({ executionId, ...query }) => ask({ method: "GET", path: route`/api/v1/executions/${executionId}/artifacts`, query }),
     openArtifact: (request) => openRemoteArtifact(server, request),
-    cancelExecution: async (id) => {
-      const response = await send(server, { method: "POST", path: route`/api/v1/executions/${id}/cancel` });
-      return { already: response.status === 200, started: await readJson<Started>(server, response) };
-    },
+    cancelExecution: (id) => commandRemote(server, route`/api/v1/executions/${id}/cancel`),
+    pauseExecution: (id) => commandRemote(server, route`/api/v1/executions/${id}/pause`),
+    resumeExecution: (id) => commandRemote(server, route`/api/v1/executions/${id}/resume`),
+    restartExecution: ({ id, ...body }) => ask({ method: "POST", path: route`/api/v1/executions/${id}/restart`, body }),
+    resolveTask: ({ id, ...body }) => commandRemote(server, route`/api/v1/executions/${id}/resolve`, body),
 
+    cleanUpExecutions: (body) => ask({ method: "POST", path: "/api/v1/executions/cleanup", body }),
+    listTriggers: (query) => ask({ method: "GET", path: "/api/v1/triggers", query }),
+    triggerHealth: (query) => ask({ method: "GET", path: "/api/v1/triggers/health", query }),
+    fireTrigger: (body) => ask({ method: "POST", path: "/api/v1/triggers/fire", body }),
+    backfillTrigger: ({ from, to, ...body }) => ask({ method: "POST", path: "/api/v1/triggers/backfill", body: { ...body, from: toIso(from), to: toIso(to) } }),
     listPlugins: (query) => ask({ method: "GET", path: "/api/v1/plugins", query }),
     getPlugin: (id) => ask({ method: "GET", path: pluginPath(id) }),
     reloadPlugins: () => ask({ method: "POST", path: "/api/v1/plugins/reload" }),
@@ -88,6 +95,11 @@ async function applyRemote(server: RemoteServer, request: ApplyRequest): Promise
     contentType: sourceType,
   });
   return { created: response.status === 201, applied: await readJson<Applied>(server, response) };
+}
+
+async function commandRemote(server: RemoteServer, path: string, body?: object): Promise<CommandAnswer> {
+  const response = await send(server, { method: "POST", path, ...(body === undefined ? {} : { body }) });
+  return { already: response.status === 200, started: await readJson<Started>(server, response) };
 }
 
 async function startRemote(server: RemoteServer, { workflow, waitMs, idempotencyKey, ...body }: StartRequest): Promise<StartAnswer> {

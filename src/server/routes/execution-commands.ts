@@ -1,7 +1,8 @@
-// What can be done to an execution that exists: cancel it now; pause, resume, restart and resolve it once the engine can.
+// What can be done to an execution that exists.
 import { type TSchema, Type } from "@sinclair/typebox";
+import type { CommandAnswer, ResolveRequest } from "../../app/index.ts";
 import { fail } from "../../base/index.ts";
-import { StartedSchema } from "../../model/index.ts";
+import { RestartedSchema, StartedSchema } from "../../model/index.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { type BodyForm, route, type Route } from "../route.ts";
 import { executionId } from "./path-params.ts";
@@ -22,33 +23,9 @@ const ResolveBody = Type.Object(
   },
   strict,
 );
-const CleanupBody = Type.Object(
-  {
-    olderThan: Type.String({ minLength: 1, description: "A duration, or a time." }),
-    states: Type.Optional(Type.Array(Type.Union([Type.Literal("SUCCESS"), Type.Literal("FAILED"), Type.Literal("CANCELLED")]))),
-    dryRun: Type.Optional(Type.Boolean()),
-  },
-  strict,
-);
 const answers = { 202: { means: "It will be done.", schema: StartedSchema }, 200: { means: "It was so already.", schema: StartedSchema } };
 
-type Later = { path: `/api/v1/executions/:id/${string}`; verb: string; body: BodyForm };
-
-const later = ({ path, verb, body }: Later): Route =>
-  route<`/api/v1/executions/:id`, never, TSchema>({
-    method: "POST",
-    path: path as "/api/v1/executions/:id",
-    summary: `${verb} an execution`,
-    tag,
-    scope: "execution:write",
-    params: { id: executionId },
-    body,
-    answers,
-    handler: async ({ facade, params }) => {
-      await facade.getExecution({ id: params.id });
-      throw fail("NOT_AVAILABLE_YET", `Cannot ${verb.toLowerCase()} execution "${params.id}": this version cannot do that yet`);
-    },
-  });
+const toAnswer = ({ already, started }: CommandAnswer) => jsonAnswer(started, already ? 200 : 202);
 
 export const executionCommandRoutes: readonly Route[] = [
   route({
@@ -60,25 +37,50 @@ export const executionCommandRoutes: readonly Route[] = [
     params: { id: executionId },
     body: optional(NothingBody),
     answers,
-    handler: async ({ facade, params }) => {
-      const { already, started } = await facade.cancelExecution(params.id);
-      return jsonAnswer(started, already ? 200 : 202);
-    },
+    handler: async ({ facade, params }) => toAnswer(await facade.cancelExecution(params.id)),
   }),
-  later({ path: "/api/v1/executions/:id/pause", verb: "Pause", body: optional(NothingBody) }),
-  later({ path: "/api/v1/executions/:id/resume", verb: "Resume", body: optional(NothingBody) }),
-  later({ path: "/api/v1/executions/:id/restart", verb: "Restart", body: optional(RestartBody) }),
-  later({ path: "/api/v1/executions/:id/resolve", verb: "Resolve", body: jsonBody(ResolveBody) }),
   route({
     method: "POST",
-    path: "/api/v1/executions/cleanup",
-    summary: "Remove old executions with their traces",
+    path: "/api/v1/executions/:id/pause",
+    summary: "Pause an execution: running tasks end, none start",
     tag,
     scope: "execution:write",
-    body: jsonBody(CleanupBody),
-    answers: { 200: { means: "What was removed.", schema: Type.Unknown() } },
-    handler: async () => {
-      throw fail("NOT_AVAILABLE_YET", "Cannot clean up executions: this version cannot do that yet");
-    },
+    params: { id: executionId },
+    body: optional(NothingBody),
+    answers,
+    handler: async ({ facade, params }) => toAnswer(await facade.pauseExecution(params.id)),
+  }),
+  route({
+    method: "POST",
+    path: "/api/v1/executions/:id/resume",
+    summary: "Resume a paused execution",
+    tag,
+    scope: "execution:write",
+    params: { id: executionId },
+    body: optional(NothingBody),
+    answers,
+    handler: async ({ facade, params }) => toAnswer(await facade.resumeExecution(params.id)),
+  }),
+  route({
+    method: "POST",
+    path: "/api/v1/executions/:id/resolve",
+    summary: "Say what became of a task whose outcome is unknown",
+    tag,
+    scope: "execution:write",
+    params: { id: executionId },
+    body: jsonBody(ResolveBody),
+    answers,
+    handler: async ({ facade, params, body }) => toAnswer(await facade.resolveTask({ id: params.id, ...(body as Omit<ResolveRequest, "id">) })),
+  }),
+  route({
+    method: "POST",
+    path: "/api/v1/executions/:id/restart",
+    summary: "Start an ended execution again, reusing its results",
+    tag,
+    scope: "execution:write",
+    params: { id: executionId },
+    body: optional(RestartBody),
+    answers: { 202: { means: "The new execution.", schema: RestartedSchema } },
+    handler: async ({ facade, params, body }) => jsonAnswer(await facade.restartExecution({ id: params.id, ...body }), 202),
   }),
 ];

@@ -34,6 +34,8 @@ export const executionEvents = [
       sealed: Sealed,
       parent: Type.Optional(Type.Object({ execution_id: Uuid, task: Text })),
       labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+      /** Which execution it starts again, and from which task; null: from what did not succeed. */
+      restarted_from: Type.Optional(Type.Object({ execution_id: Uuid, task: NullableText })),
       /** Overrides the workflow's own. */
       timeout_ms: Type.Optional(Type.Integer({ minimum: 1 })),
       /** Granted for this run beside the workflow's block. */
@@ -76,15 +78,15 @@ export const executionEvents = [
   }),
   defineEvent({
     type: "trace.execution.waiting",
-    means: "Nothing of it runs or is ready; the reason says what it waits for.",
-    payload: { execution_id: Uuid, reason: Text },
+    means: "Nothing of it runs or is ready, or a person paused it; the reason says what it waits for.",
+    payload: { execution_id: Uuid, reason: Text, by: Type.Optional(Text) },
     project: (payload, event) => move(event, "WAITING", { reason: payload.reason }),
   }),
   defineEvent({
     type: "trace.execution.resumed",
-    means: "Something that it waited for happened.",
-    payload: { execution_id: Uuid },
-    project: (_, event) => move(event, "RUNNING", { reason: null }),
+    means: "Something that it waited for happened; one that was paused before it began waits for its place again.",
+    payload: { execution_id: Uuid, to: Type.Optional(Type.Literal("PENDING")) },
+    project: (payload, event) => move(event, payload.to ?? "RUNNING", { reason: null }),
   }),
   defineEvent({
     type: "trace.execution.succeeded",

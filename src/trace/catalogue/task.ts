@@ -76,8 +76,8 @@ export const taskEvents = [
   }),
   defineEvent({
     type: "trace.task.succeeded",
-    means: "The attempt's result, before anything that depends on it starts; the files it left are the event's artifacts.",
-    payload: { ...place, output: AnyJson, sealed: Sealed, ...ended },
+    means: "The attempt's result, before anything that depends on it starts; the files it left are the event's artifacts. A restarted execution tells where it has a result from.",
+    payload: { ...place, output: AnyJson, sealed: Sealed, reused_from: Type.Optional(Uuid), ...ended },
     project: (payload, event) => [
       putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output) }),
       ...endAttempt(payload, event, payload),
@@ -130,11 +130,11 @@ export const taskEvents = [
   defineEvent({
     type: "trace.task.resolved",
     means: "A person said what became of an attempt whose outcome was unknown.",
-    payload: { ...place, as: Text, by: Text, output: Type.Optional(AnyJson) },
-    project: (payload) => [
-      payload.as === "succeeded"
-        ? putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output ?? {}) })
-        : putRun(payload, payload.as === "failed" ? "FAILED" : "PENDING", { reason: "CRASH_RECOVERY" }),
-    ],
+    payload: { ...place, as: Text, by: Text, output: Type.Optional(AnyJson), sealed: Sealed, error: Type.Optional(ErrorPayload) },
+    project: (payload) => {
+      if (payload.as === "succeeded") return [putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output ?? {}) })];
+      const error = payload.error === undefined ? null : text(payload.error);
+      return [putRun(payload, payload.as === "failed" ? "FAILED" : "PENDING", { reason: "CRASH_RECOVERY", error })];
+    },
   }),
 ];
