@@ -5,6 +5,7 @@ import { copiedNames } from "../model/index.ts";
 export type EngineActionResult =
   | { kind: "done"; output: Json; log?: { level: "DEBUG" | "INFO" | "WARN" | "ERROR"; message: string } }
   | { kind: "wait"; until: string; output: Json }
+  | { kind: "child"; workflow: string; inputs: JsonObject; wait: boolean }
   | { kind: "failed"; error: ErrorBody };
 
 const levels = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
@@ -13,13 +14,13 @@ function invalid(message: string): EngineActionResult {
   return { kind: "failed", error: { code: "TASK_INPUT_INVALID", kind: kindOf("TASK_INPUT_INVALID"), message } };
 }
 
-const inEngine = new Set(["core/value.set", "core/log.write", "core/wait.for"]);
+const inEngine = new Set(["core/value.set", "core/log.write", "core/wait.for", "core/workflow.run"]);
 
 export function isEngineAction(action: string): boolean {
   return inEngine.has(action);
 }
 
-/** Runs `core/value.set`, `core/log.write` or `core/wait.for`; null for an action that is not the engine's. */
+/** What one of the engine's own actions comes to; null for an action that is not the engine's. */
 export function runEngineAction(action: string, inputs: JsonObject, now: number): EngineActionResult | null {
   switch (action) {
     case "core/value.set":
@@ -28,6 +29,8 @@ export function runEngineAction(action: string, inputs: JsonObject, now: number)
       return writeLog(inputs);
     case "core/wait.for":
       return waitFor(inputs, now);
+    case "core/workflow.run":
+      return runWorkflow(inputs);
     default:
       return null;
   }
@@ -40,6 +43,13 @@ function writeLog(inputs: JsonObject): EngineActionResult {
   if (level === undefined) return invalid(`Cannot write a log line: level "${String(inputs["level"])}" is none of ${levels.join(", ")}`);
   const text = typeof message === "string" ? message : JSON.stringify(message);
   return { kind: "done", output: {}, log: { level, message: text } };
+}
+
+function runWorkflow({ workflow, inputs = {}, wait = true }: JsonObject): EngineActionResult {
+  if (typeof workflow !== "string" || workflow === "") return invalid("Cannot run a workflow: inputs.workflow names none");
+  if (!isObject(inputs)) return invalid(`Cannot run workflow "${workflow}": inputs.inputs is no object`);
+  if (typeof wait !== "boolean") return invalid(`Cannot run workflow "${workflow}": inputs.wait is neither true nor false`);
+  return { kind: "child", workflow, inputs: inputs as JsonObject, wait };
 }
 
 function waitFor(inputs: JsonObject, now: number): EngineActionResult {

@@ -300,6 +300,7 @@ function runInEngine(
     return event("trace.task.failed", { error: stored, will_retry: false, reason: reasonOf(error.code), duration_ms: 0 });
   };
   if (result.kind === "failed") return { ...nothing, events: [...at.started, failed(result.error)] };
+  if (result.kind === "child") return { ...nothing, ...waitForChild(machine, context, { ...at, child: result }) };
   if (result.kind === "wait")
     return { ...nothing, events: [...at.started, event("trace.task.waiting", waitPayload(run, result.until, context.clock.now()))] };
   const { log } = result;
@@ -309,6 +310,23 @@ function runInEngine(
   if (!shaped.ok) return { ...nothing, events: [...at.started, failed(shaped.error)], logs };
   const { output, sealed } = showOutput(machine, run, shaped.output);
   return { ...nothing, events: [...at.started, event("trace.task.succeeded", { ...output, duration_ms: 0 })], logs, sealed };
+}
+
+/** The child gets its id here, so that it is started once however often that is tried. */
+function waitForChild(
+  machine: Machine,
+  context: DecideContext,
+  at: { run: TaskRunMachine; attempt: number; spanId: string; started: Decision["events"]; child: { workflow: string; inputs: JsonObject; wait: boolean } },
+): Pick<Decision, "events" | "sealed"> {
+  const { run, attempt, spanId, child } = at;
+  const inputs = machine.masks.json(child.inputs);
+  const { timeoutMs } = run.task.definition;
+  const limit = timeoutMs === undefined ? {} : { until: toIso(context.clock.now() + timeoutMs), times_out: true };
+  const shown: JsonObject = { execution_id: context.ids.next(), workflow: machine.masks.text(child.workflow), inputs, wait: child.wait };
+  const payload = { reason: "CHILD_RUNNING", child: shown, ...limit };
+  const event = taskEvent(machine, run, context, { type: "trace.task.waiting", payload, attempt, spanId });
+  const sealed = inputs === child.inputs ? [] : [{ task: run.task.definition.id, itemIndex: run.itemIndex, member: "child" as const, value: child.inputs }];
+  return { events: [...at.started, event], sealed };
 }
 
 /** Until the wait is over, or until the task's timeout where that comes first. */

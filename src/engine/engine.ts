@@ -6,6 +6,7 @@ import { maskTexts, type Vault } from "../secrets/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
 import { grantedEnv } from "./actions.ts";
+import { type ChildAsk, type ChildEnd, childEnd, childStart, notStarted } from "./children.ts";
 import { type Command, parseCommand } from "./commands.ts";
 import type { EngineContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
@@ -53,6 +54,9 @@ export type SubmitRequest = {
   labels: Record<string, string>;
   executionId: string;
   timeoutMs: number | null;
+  /** The run that starts it, and texts that it masks because its parent does. */
+  parent?: ExecutionHeader["parent"];
+  masks?: readonly string[];
   /** Reuses what that execution of the same revision came to. */
   restart?: Restart | null;
   /** Granted for this run beside the workflow's block (`run --allow-*`). */
@@ -119,7 +123,7 @@ export class Engine {
     const { plan, row } = await this.#plans.load(request.workflow, request.revision);
     const masks = await this.#masksOf(plan.definition, request);
     const reuse = request.restart == null ? noReuse : await loadReuse(this.#deps, plan, request.restart);
-    masks.add(reuse.masks);
+    masks.add([...reuse.masks, ...(request.masks ?? [])]);
     if (this.#isStopping) throw fail("NOT_READY", "Cannot start an execution: the server is stopping");
     if (this.#places.queued >= limits.queueMax)
       throw fail("QUEUE_FULL", `Cannot start an execution: ${limits.queueMax} wait already`, { hint: "Try again when some have ended." });
@@ -207,6 +211,7 @@ export class Engine {
       parentSpanId: null,
       folder: row.folder,
       allow: request.allow ?? null,
+      parent: request.parent ?? null,
       restart: request.restart ?? null,
     };
   }
@@ -233,6 +238,7 @@ export class Engine {
     if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
     if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;
     if (header.allow !== null) payload["allow"] = header.allow;
+    if (header.parent !== null) payload["parent"] = { execution_id: header.parent.executionId, task: header.parent.task, depth: header.parent.depth };
     if (header.restart !== null) payload["restarted_from"] = { execution_id: header.restart.executionId, task: header.restart.from };
     const place = { traceId: header.executionId, spanId: header.rootSpanId, parentSpanId: null, sessionId: header.sessionId, actor: header.actor };
     return { created: draftEvent(this.#deps, place, { type: "trace.execution.created", payload, time: header.createdAt }), sealed };
@@ -352,9 +358,64 @@ export class Engine {
     machine.env = grantedEnv(this.#deps.environment, envGrants(machine));
     const onGone = (runner: Runner) => this.#forget(runner);
     const context = () => this.#context();
-    const runner = new Runner({ store, ledger, timers, invoker, vault, onTrouble, places: this.#places, context, onGone }, machine, claim);
+    const runner = new Runner(
+      {
+        ...{ store, ledger, timers, invoker, vault, onTrouble, context, onGone },
+        places: this.#places,
+        runChild: (ask) => this.#runChild(ask),
+        cancelChild: (id) => this.#cancelChild(id, machine),
+      },
+      machine,
+      claim,
+    );
     this.#runners.set(runner.id, runner);
     return runner;
+  }
+
+  /** A child that is there already was started before a crash, or by the process that had its parent then. */
+  async #runChild(ask: ChildAsk): Promise<ChildEnd> {
+    const { store, vault } = this.#deps;
+    const { id, wait } = ask.child;
+    try {
+      const known = await store.findExecution(id);
+      const state = known === null ? await this.#startChild(ask) : known.state;
+      if (!wait) return { result: { ok: true, output: { executionId: id, state } }, masks: [] };
+      return await childEnd({ store, vault }, await this.#endOf(id));
+    } catch (cause) {
+      // Whoever takes the parent over asks again: a process that stops says nothing about the child.
+      return this.#isStopping ? await new Promise<never>(() => undefined) : notStarted(cause);
+    }
+  }
+
+  async #startChild(ask: ChildAsk): Promise<ExecutionState> {
+    try {
+      return (await this.submit(await childStart({ ...this.#deps, plans: this.#plans }, ask))).state;
+    } catch (cause) {
+      if (isCoded(cause, "ALREADY_EXISTS")) return "PENDING";
+      throw cause;
+    }
+  }
+
+  /** Resolves with the row of an execution once it has ended, whoever runs it. */
+  async #endOf(id: string): Promise<RowOf<"executions">> {
+    for (;;) {
+      const row = await this.#deps.store.findExecution(id);
+      if (row === null) throw fail("EXECUTION_NOT_FOUND", `Cannot wait for execution "${id}": it is not there any more`);
+      if (row.ended_at !== null) return row;
+      if (this.#isStopping) throw fail("NOT_READY", "The process stopped before the execution ended");
+      const runner = this.#runners.get(id);
+      if (runner === undefined) await this.#pause(tickMs);
+      else await runner.ended.catch(() => this.#pause(tickMs));
+    }
+  }
+
+  #cancelChild(id: string, { header }: Machine): void {
+    const { actor, sessionId } = header;
+    const caller: Caller = { principal: { type: "service", id: actor.id }, scopes: new Set(), sessionId, keyId: null };
+    this.command(id, { kind: "cancel" }, caller).catch((cause: unknown) => {
+      if (!isCoded(cause, "EXECUTION_STATE") && !isCoded(cause, "EXECUTION_NOT_FOUND"))
+        this.#deps.onTrouble(`Cannot cancel execution "${id}" with its parent: ${describeAbandon(cause)}`);
+    });
   }
 
   #forget(runner: Runner): void {

@@ -78,6 +78,7 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
       move(machine, run, "WAITING", String(payload["reason"]));
       run.dueAt = timeOf(payload["until"]);
       run.timesOut = payload["times_out"] === true;
+      if (run.reason === "CHILD_RUNNING") noteChild(machine, run, payload, findSealed(sealed, "child", run)?.value);
       return;
     case "trace.task.lost":
       // Asked for in so many words, a lost attempt is not counted against `max`; once.
@@ -102,6 +103,13 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
       noteStop(machine, payload);
       return finish(machine, run, { state: "CANCELLED", reason: String(payload["reason"]), at: event.time });
   }
+}
+
+function noteChild(machine: Machine, run: TaskRunMachine, payload: JsonObject, sealed: Json | undefined): void {
+  const child = payload["child"] as { execution_id: string; workflow: string; inputs: JsonObject; wait: boolean };
+  const inputs = (sealed ?? child.inputs) as JsonObject;
+  run.child = { id: child.execution_id, workflow: child.workflow, inputs, wait: child.wait };
+  machine.children.set(runName(run), child.execution_id);
 }
 
 function foldResolved(machine: Machine, run: TaskRunMachine, { event, sealed }: { event: Folded; sealed: readonly SealedDraft[] }): void {
@@ -169,6 +177,7 @@ function move(machine: Machine, run: TaskRunMachine, state: TaskState, reason: s
   assert(run.state === state || canMove(run.state, state), `task ${name} ${run.state} → ${state}`);
   machine.running.delete(name);
   machine.waiting.delete(name);
+  machine.children.delete(name);
   // An item stands there under the name of its task.
   if (run.itemIndex === null) removeReady(machine, name);
   run.state = state;

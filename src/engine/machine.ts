@@ -7,6 +7,9 @@ import { isStartable, type Items } from "./items.ts";
 import { Masks } from "./masks.ts";
 import { noReuse, type Restart, type Reuse } from "./reuse.ts";
 
+/** An execution that a run started; `wait`: its end is the run's. */
+export type Child = { id: string; workflow: string; inputs: JsonObject; wait: boolean };
+
 /** The run of a task; or, with `items`, the task as a whole, whose items have runs of their own. */
 export type TaskRunMachine = {
   task: CompiledTask;
@@ -28,6 +31,8 @@ export type TaskRunMachine = {
   timesOut: boolean;
   /** What expressions read. */
   output: Json;
+  /** What it waits for, with reason CHILD_RUNNING. */
+  child: Child | null;
   /** The output as events show it: the same value where there was nothing to mask. */
   shown: Json;
   error: ErrorBody | null;
@@ -71,6 +76,8 @@ export type ExecutionHeader = {
   folder: string | null;
   /** Granted for this run beside the workflow's block. */
   allow: RunGrants | null;
+  /** The task run that started it, and how many executions it is within. */
+  parent: { executionId: string; task: string; depth: number } | null;
   /** The execution that it starts again, null for a first one. */
   restart: Restart | null;
 };
@@ -104,6 +111,8 @@ export type Machine = {
   /** Names of runs (`runName`). */
   running: Set<string>;
   waiting: Set<string>;
+  /** Names of runs that wait for a child, with its id. */
+  children: Map<string, string>;
   unfinished: Record<"main" | TaskPhase, number>;
   phase: Phase;
   phaseStartedAt: number;
@@ -143,6 +152,7 @@ export function newMachine(header: ExecutionHeader, plan: CompiledWorkflow): Mac
     ready: [],
     running: new Set(),
     waiting: new Set(),
+    children: new Map(),
     unfinished,
     phase: "main",
     phaseStartedAt: header.createdAt,
@@ -168,6 +178,7 @@ export function newRun(task: CompiledTask, itemIndex: number | null): TaskRunMac
     dueAt: null,
     timesOut: false,
     output: null,
+    child: null,
     shown: null,
     error: null,
     remaining: 0,

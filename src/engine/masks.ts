@@ -17,6 +17,10 @@ export class Masks {
     }
   }
 
+  get texts(): string[] {
+    return [...this.#texts];
+  }
+
   /** Says that what was added is in the store already. */
   noteSealed(): void {
     this.#isSealed = true;
@@ -26,7 +30,7 @@ export class Masks {
   takeUnsealed(): string[] | null {
     if (this.#isSealed) return null;
     this.#isSealed = true;
-    return [...this.#texts];
+    return this.texts;
   }
 
   text(text: string): string {

@@ -77,6 +77,11 @@ async function reuseOr(machine: Machine, load: () => Promise<Reuse>): Promise<Re
   }
 }
 
+function parentOf(value: unknown): ExecutionHeader["parent"] {
+  if (!isObject(value)) return null;
+  return { executionId: String(value["execution_id"]), task: String(value["task"]), depth: Number(value["depth"] ?? 1) };
+}
+
 function restartOf(value: unknown): Restart | null {
   if (!isObject(value)) return null;
   return { executionId: String(value["execution_id"]), from: typeof value["task"] === "string" ? value["task"] : null };
@@ -108,6 +113,7 @@ async function openMachine({ store, plans, vault }: Deps, event: Event, { sealed
     parentSpanId: event.parentSpanId,
     folder: row.folder,
     allow: isObject(payload["allow"]) ? (payload["allow"] as RunGrants) : null,
+    parent: parentOf(payload["parent"]),
     restart: restartOf(payload["restarted_from"]),
   };
   const machine = newMachine(header, plan);

@@ -7,6 +7,7 @@ import type { ClaimFence, LogLine, RowChange, Store, TraceSubject } from "../sto
 import type { Ledger, LedgerCommit } from "../trace/index.ts";
 import { AttemptRun } from "./attempt.ts";
 import { CommandBox } from "./command-box.ts";
+import { type ChildAsk, type ChildEnd, decideChild } from "./children.ts";
 import { type Command, decideCommand } from "./commands.ts";
 import type { Decision, EngineContext, TaskStart } from "./decision.ts";
 import { decideNext, isOverdue } from "./decide.ts";
@@ -25,6 +26,9 @@ export type RunnerDeps = {
   timers: Timers;
   invoker: TaskInvoker;
   vault: Vault;
+  /** Starts a child unless it was started before, and resolves with its end; never rejects. */
+  runChild: (ask: ChildAsk) => Promise<ChildEnd>;
+  cancelChild: (childId: string) => void;
   places: Places;
   context: () => EngineContext;
   onTrouble: (text: string) => void;
@@ -51,6 +55,8 @@ export class Runner {
   readonly #inbox: (() => Decision)[] = [];
   readonly #commands = new CommandBox();
   readonly #preparations: Preparations;
+  /** Children that are looked after, by the name of their run. */
+  readonly #children = new Map<string, string>();
   readonly #logs: LogLine[] = [];
   readonly #opened = Promise.withResolvers<ExecutionState>();
   readonly #ended = Promise.withResolvers<void>();
@@ -111,6 +117,7 @@ export class Runner {
   /** Takes over an execution that was folded from the store; `first` is decided before anything else. */
   adopt(first: readonly (() => Decision)[]): void {
     this.#inbox.push(...first);
+    this.#actOnChildren();
     this.poke();
   }
 
@@ -190,6 +197,7 @@ export class Runner {
     // Given up meanwhile: what was to start is found lost by whoever takes over.
     if (this.#isGone) return false;
     this.#act(decided.starts);
+    this.#actOnChildren();
     if (isEnded(this.machine)) await (this.#leaving ??= this.#finish());
     // Who only waits needs no place: a thousand timers do not keep the next execution out.
     else if (this.machine.state === "WAITING" && this.attempts === 0) this.#deps.places.leave(this.id);
@@ -271,6 +279,27 @@ export class Runner {
       const attempt = this.#attemptOf(start, run);
       this.#attempts.set(name, attempt);
       attempt.start(this.machine.stop?.active === true);
+    }
+  }
+
+  /** Starts and waits for new children; cancels those whose run waits for them no more. */
+  #actOnChildren(): void {
+    const { children } = this.machine;
+    if (children.size === 0 && this.#children.size === 0) return;
+    for (const [name, childId] of this.#children) {
+      if (children.get(name) === childId) continue;
+      this.#children.delete(name);
+      this.#deps.cancelChild(childId);
+    }
+    for (const [name, childId] of children) {
+      const run = findRun(this.machine, name);
+      if (this.#children.has(name) || run?.child == null) continue;
+      this.#children.set(name, childId);
+      void this.#deps.runChild({ parent: this.machine, task: name, child: run.child }).then((end) => {
+        if (this.#children.get(name) === childId) this.#children.delete(name);
+        this.#inbox.push(() => decideChild(this.machine, this.#deps.context(), { name, childId, end }));
+        this.poke();
+      });
     }
   }
 

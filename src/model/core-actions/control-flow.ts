@@ -38,7 +38,7 @@ export const controlFlowActions: readonly ActionDescription[] = [
     output: { type: "object", properties: { executionId: text, state: text, outputs: anything } },
     idempotent: false,
     runsIn: "engine",
-    available: false,
+    available: true,
   },
   {
     action: "core/approval.request",

@@ -32,7 +32,7 @@ export const executionEvents = [
       /** Body, headers and query of a webhook; what a file trigger saw. */
       trigger_data: Type.Optional(AnyJson),
       sealed: Sealed,
-      parent: Type.Optional(Type.Object({ execution_id: Uuid, task: Text })),
+      parent: Type.Optional(Type.Object({ execution_id: Uuid, task: Text, depth: Type.Optional(Type.Integer({ minimum: 1 })) })),
       labels: Type.Optional(Type.Record(Type.String(), Type.String())),
       /** Which execution it starts again, and from which task; null: from what did not succeed. */
       restarted_from: Type.Optional(Type.Object({ execution_id: Uuid, task: NullableText })),

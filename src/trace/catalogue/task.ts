@@ -34,6 +34,8 @@ function endAttempt(at: Place, event: EventDraft, end: Ended & { error?: unknown
   return [{ table: "attempts", op: "update", key: { ...runKey(at), attempt: at.attempt }, set }];
 }
 
+/** The execution that a task starts and waits for. */
+const ChildPayload = Type.Object({ execution_id: Uuid, workflow: Id, inputs: AnyJson, wait: Type.Boolean() });
 const SandboxPayload = Type.Object({ level: Text, layers: Type.Array(Text) });
 const started = {
   ...place,
@@ -114,7 +116,7 @@ export const taskEvents = [
   defineEvent({
     type: "trace.task.waiting",
     means: "The attempt goes on when what it waits for happens.",
-    payload: { ...place, reason: Text, until: Type.Optional(Time), times_out: Type.Optional(Type.Boolean()) },
+    payload: { ...place, reason: Text, until: Type.Optional(Time), times_out: Type.Optional(Type.Boolean()), child: Type.Optional(ChildPayload) },
     project: (payload) => [putRun(payload, "WAITING", { reason: payload.reason, due_at: millis(payload.until) })],
   }),
   defineEvent({

@@ -70,6 +70,7 @@ export class PureRun {
       parentSpanId: null,
       folder: null,
       allow: null,
+      parent: null,
       restart: null,
     };
     return newMachine(header, compileWorkflow(definition));
