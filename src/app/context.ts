@@ -7,6 +7,7 @@ import type { PluginRegistry } from "../plugins/index.ts";
 import type { Vault } from "../secrets/index.ts";
 import type { Store, TraceSubject } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
+import type { RunningCleanups } from "./cleanup/index.ts";
 import type { SandboxReport } from "./sandbox-report.ts";
 import type { ServiceSession } from "./session.ts";
 
@@ -24,6 +25,7 @@ export type AppContext = {
   systemTraceId: string;
   startedAt: number;
   registry: PluginRegistry;
+  cleanups: RunningCleanups;
   /** Asks the kernel at its first call. */
   sandbox: () => SandboxReport;
   isReady: () => boolean;

@@ -75,9 +75,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     ledger,
     vault,
     engine,
-    clock: systemClock,
-    ids: systemIds,
-    timers: systemTimers,
+    ...system,
     session,
     systemTraceId,
     startedAt: systemClock.now(),
@@ -94,10 +92,8 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const tested = mode === "server" ? testSandbox(context, service) : Promise.resolve();
   if (mode === "server") removeLeftovers(runner.containers);
   isReady = true;
-  const retention = new Retention(context, service, onTrouble);
-  if (mode === "server" && !loaded.runtimeDisabled) retention.start();
-  const scheduler = new Scheduler({ context, caller: service, hasPeers: () => hasOtherServers(context), onTrouble });
-  if (mode === "server" && !loaded.runtimeDisabled) void scheduler.start();
+  const chores = openChores(context, service);
+  if (mode === "server" && !loaded.runtimeDisabled) chores.start();
   return {
     loaded,
     get ready() {
@@ -115,14 +111,11 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     verify: (request) => verifyStore(store, request, openFresh),
     close: async (how) => {
       isReady = false;
-      retention.stop();
-      await context.cleanups.stop();
-      await scheduler.stop();
+      await chores.stop();
       await engine.stop(how?.drainMs ?? 0);
       await runner.close();
       await tested;
-      if (mode === "server")
-        await ledger.commit({ events: [systemEvent(context, service, { type: "trace.server.stopped", payload: { reason: "stop" } })] });
+      if (mode === "server") await recordStop(context, service);
       await session.end("closed");
       await store.close();
     },
@@ -133,6 +126,29 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
 async function hasOtherServers({ store, session }: AppContext): Promise<boolean> {
   const open = await store.listOpenSessions();
   return open.some((one) => one.principal_type === "service" && one.session_id !== session.id);
+}
+
+const system = { clock: systemClock, ids: systemIds, timers: systemTimers };
+
+async function recordStop(context: AppContext, caller: Caller): Promise<void> {
+  await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.server.stopped", payload: { reason: "stop" } })] });
+}
+
+/** What a server does by itself: it fires triggers, and removes what is old. */
+function openChores(context: AppContext, caller: Caller): { start(): void; stop(): Promise<void> } {
+  const retention = new Retention(context, caller, onTrouble);
+  const scheduler = new Scheduler({ context, caller, hasPeers: () => hasOtherServers(context), onTrouble });
+  return {
+    start() {
+      retention.start();
+      void scheduler.start();
+    },
+    async stop() {
+      retention.stop();
+      await scheduler.stop();
+      await context.cleanups.stop();
+    },
+  };
 }
 
 /** Of processes that were killed. Where no container engine answers there is nothing to remove. */

@@ -69,6 +69,7 @@ export const errorCodes = {
   // not_found
   NOT_FOUND: entry("not_found", "No such route."),
   WORKFLOW_NOT_FOUND: entry("not_found", "No such workflow or revision."),
+  TRIGGER_NOT_FOUND: entry("not_found", "No such trigger of this workflow."),
   EXECUTION_NOT_FOUND: entry("not_found", "No such execution."),
   TASK_NOT_FOUND: entry("not_found", "No such task run."),
   TRACE_NOT_FOUND: entry("not_found", "No such trace."),

@@ -27,6 +27,12 @@ export const limits = {
   bodyBytesMax: 1024 * 1024,
   /** Operations in one transaction: keeps the longest stall of the event loop in milliseconds. */
   commitOperationsMax: 256,
+  /** Times that `catchUp: all` or one backfill starts: more would fill the queue for hours. */
+  catchUpRunsMax: 1000,
+  /** Missed times of one downtime that are told of one by one; older ones are told of together. */
+  missedRunsMax: 100,
+  /** How long it is kept which times of a trigger were started, and so how far back a backfill reaches: a year. */
+  backfillMsMax: 366 * 86_400_000,
   /** Executions that may wait for a place. */
   queueMax: 10_000,
   expressionMsMax: 100,
@@ -116,4 +122,10 @@ export const limits = {
   backupManifestBytesMax: 256 * 1024 * 1024,
   /** For another process to close the store: a command that is ending, not one that works. */
   storeHoldMsMax: 2_000,
+  /** One request to remove executions works so long; who asked goes on with the next. */
+  cleanupMsMax: 30_000,
+  /** What an import says about one source: more is read by nobody. */
+  importNotesMax: 5000,
+  /** Workflows made of one source, such as the lines of a crontab. */
+  importWorkflowsMax: 1000,
 } as const;

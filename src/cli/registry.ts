@@ -8,11 +8,13 @@ import { programSpecs } from "./specs/program-specs.ts";
 import { recordSpecs } from "./specs/record-specs.ts";
 import { secretSpecs } from "./specs/secret-specs.ts";
 import { serverSpecs } from "./specs/server-specs.ts";
+import { triggerSpecs } from "./specs/trigger-specs.ts";
 import { workflowSpecs } from "./specs/workflow-specs.ts";
 
 export const commandSpecs: readonly CommandSpec[] = [
   ...workflowSpecs,
   ...executionSpecs,
+  ...triggerSpecs,
   ...authorSpecs,
   ...pluginSpecs,
   ...serverSpecs,

@@ -84,7 +84,10 @@ export const ConfigSchema = Type.Object(
           default: "full",
           description: "full survives a power loss, normal a crash.",
         }),
-        retentionDays: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], { default: null }),
+        retentionDays: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], {
+          default: null,
+          description: "Days that an ended execution is kept, with its trace; null: as long as trace.retentionDays says.",
+        }),
       },
       strict,
     ),
@@ -135,7 +138,11 @@ export const ConfigSchema = Type.Object(
     trace: Type.Object(
       {
         checkpointSeconds: Type.Integer({ default: 60, minimum: 1 }),
-        retentionDays: Type.Integer({ default: 30, minimum: 1 }),
+        retentionDays: Type.Integer({
+          default: 30,
+          minimum: 1,
+          description: "Days that the trace of an ended execution is kept, with the execution, where storage.retentionDays does not say.",
+        }),
         exporters: Type.Array(Type.Record(Type.String(), Type.Unknown()), { default: [] }),
         anchors: Type.Array(Type.Record(Type.String(), Type.Unknown()), { default: [] }),
       },

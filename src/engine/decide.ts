@@ -152,11 +152,12 @@ function decideRefusal(machine: Machine, context: DecideContext, run: TaskRunMac
 /** The result that an earlier execution came to, where this one starts that again. */
 function decideReused(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision | null {
   const { reuse, header } = machine;
-  const found = reuse.outputs.get(runName(run));
+  const found = reuse.results.get(runName(run));
   if (found === undefined || header.restart === null) return null;
-  const { output, sealed } = showOutput(machine, run, found);
+  const { output, sealed } = showOutput(machine, run, found.output);
   const payload = { ...output, reused_from: header.restart.executionId };
-  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload })], sealed };
+  const named = found.artifacts.length === 0 ? {} : { artifacts: found.artifacts };
+  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload, ...named })], sealed };
 }
 
 /** The list is known now: its items begin as places and slots allow. */
@@ -339,10 +340,16 @@ function waitPayload(run: TaskRunMachine, until: string, now: number): JsonObjec
 /** Nothing runs or is ready, but something waits: the execution is WAITING, for the reason of its first waiting task run. */
 function decideWaiting(machine: Machine, context: DecideContext): Decision {
   if (machine.running.size > 0 || machine.waiting.size === 0 || hasReady(machine, context.clock.now())) return nothing;
-  const first = [...machine.waiting].toSorted()[0];
-  const reason = (first === undefined ? null : findRun(machine, first)?.reason) ?? "TIMER";
+  const reason = waitingReason(machine);
   if (machine.state === "WAITING" && machine.reason === reason) return nothing;
   return { ...nothing, events: [executionEvent(machine, context, { type: "trace.execution.waiting", payload: { reason } })] };
+}
+
+/** The reason of the first waiting run, by name. */
+export function waitingReason(machine: Machine): string {
+  let first: string | null = null;
+  for (const name of machine.waiting) if (first === null || name < first) first = name;
+  return (first === null ? null : findRun(machine, first)?.reason) ?? "TIMER";
 }
 
 /** Whether the time of the current phase is over: everything of it is then stopped. */

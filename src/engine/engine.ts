@@ -422,7 +422,8 @@ export class Engine {
     this.#runners.delete(runner.id);
     runner.ended.catch((cause: unknown) => {
       if (isOurMistake(cause)) this.#hopeless.add(runner.id);
-      if (!this.#isStopping) this.#deps.onTrouble(`Execution "${runner.id}" was given up: ${describeAbandon(cause)}`);
+      // Without a claim it never began: who wanted to start it is told.
+      if (!this.#isStopping && runner.fence !== null) this.#deps.onTrouble(`Execution "${runner.id}" was given up: ${describeAbandon(cause)}`);
     });
   }
 

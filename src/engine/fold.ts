@@ -69,7 +69,6 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
     case "trace.task.expanded":
       return expand(machine, run, { count: Number(payload["items"]), at: event.time });
     case "trace.task.started":
-      if (run.itemIndex !== null) noteItemBegun(machine, whole, run.itemIndex);
       run.attempt = Number(payload["attempt"]);
       run.spanId = event.spanId;
       run.startedAt = event.time;
@@ -142,15 +141,17 @@ function itemRun(machine: Machine, whole: TaskRunMachine, index: number): TaskRu
   const known = items.active.get(index);
   if (known !== undefined) return known;
   const run = newRun(whole.task, index);
-  noteItemBegun(machine, whole, index);
+  closeItem(machine, whole.task.definition.id, index);
   items.active.set(index, run);
   return run;
 }
 
-function noteItemBegun(machine: Machine, whole: TaskRunMachine, index: number): void {
-  if (whole.items === null) return;
-  noteBegun(whole.items, index);
-  if (!hasOpen(whole.items)) removeReady(machine, whole.task.definition.id);
+/** The item has begun, or ended: what else of its task is open stands among the ready ones under the task's name. */
+function closeItem(machine: Machine, task: string, index: number): void {
+  const items = machine.runs.get(task)?.items ?? null;
+  if (items === null) return;
+  noteBegun(items, index);
+  if (!hasOpen(items)) removeReady(machine, task);
 }
 
 /** The same list comes out whenever it is evaluated: it follows from inputs and outputs alone. */
@@ -178,8 +179,8 @@ function move(machine: Machine, run: TaskRunMachine, state: TaskState, reason: s
   machine.running.delete(name);
   machine.waiting.delete(name);
   machine.children.delete(name);
-  // An item stands there under the name of its task.
   if (run.itemIndex === null) removeReady(machine, name);
+  else closeItem(machine, run.task.definition.id, run.itemIndex);
   run.state = state;
   run.reason = reason;
   run.dueAt = null;

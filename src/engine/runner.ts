@@ -10,7 +10,7 @@ import { CommandBox } from "./command-box.ts";
 import { type ChildAsk, type ChildEnd, decideChild } from "./children.ts";
 import { type Command, decideCommand } from "./commands.ts";
 import type { Decision, EngineContext, TaskStart } from "./decision.ts";
-import { decideNext, isOverdue } from "./decide.ts";
+import { decideNext, isOverdue, waitingReason } from "./decide.ts";
 import { decideDenied } from "./denials.ts";
 import { fold } from "./fold.ts";
 import { findRun, hasReady, isEnded, type Machine, nameOf, nextWake, type Stop, stopMachine, type TaskRunMachine } from "./machine.ts";
@@ -257,7 +257,8 @@ export class Runner {
     const { machine } = this;
     if (isOverdue(machine, this.#decidedAt)) this.#stop({ reason: "TIMEOUT", by: null });
     if (machine.stop?.active === true || machine.phase === "end" || (machine.state === "PENDING" && machine.stop !== null)) return true;
-    if (machine.state === "WAITING" && !hasReady(machine, this.#decidedAt)) return false;
+    // To say that it waits for something else now takes no place.
+    if (machine.state === "WAITING" && !hasReady(machine, this.#decidedAt)) return machine.pausedAt === null && waitingReason(machine) !== machine.reason;
     return this.#deps.places.enter(this.id, machine.state !== "PENDING");
   }
 

@@ -10,3 +10,4 @@ export * from "./workflow.ts";
 export * from "./permissions/index.ts";
 export * from "./plugin-forms.ts";
 export * from "./plugin.ts";
+export * from "./trigger-forms.ts";

@@ -3,6 +3,9 @@
 export const executionStates = ["PENDING", "RUNNING", "WAITING", "SUCCESS", "FAILED", "CANCELLED"] as const;
 export const taskStates = [...executionStates, "SKIPPED"] as const;
 
+/** How an execution can have ended. */
+export const terminalStates = ["SUCCESS", "FAILED", "CANCELLED"] as const;
+
 export type ExecutionState = (typeof executionStates)[number];
 export type TaskState = (typeof taskStates)[number];
 

@@ -1,6 +1,7 @@
 // All routes, by noun.
 import type { Route } from "./route.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
+import { cleanupRoutes } from "./routes/cleanup.ts";
 import { executionCommandRoutes } from "./routes/execution-commands.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -10,6 +11,7 @@ import { referenceRoutes } from "./routes/reference.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { traceRoutes } from "./routes/traces.ts";
+import { triggerRoutes } from "./routes/triggers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 /** The whole API in the order in which it is documented. */
@@ -21,6 +23,8 @@ export const routes: readonly Route[] = [
   ...executionRoutes,
   ...artifactRoutes,
   ...executionCommandRoutes,
+  ...cleanupRoutes,
+  ...triggerRoutes,
   ...pluginRoutes,
   ...keyRoutes,
   ...secretRoutes,

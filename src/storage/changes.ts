@@ -128,6 +128,22 @@ export type SideTables = {
     key: { command_id: string };
     row: { command_id: string; execution_id: string; kind: string; body: string; by: string; created_at: number };
   };
+  /**
+   * Times of cron triggers. The state that a change finds is part of its key: of two processes that want one run, the second finds
+   * another state and is refused.
+   */
+  due_runs: {
+    key: { workflow: string; trigger: string; scheduled_at: number; state: DueRunState };
+    row: {
+      workflow: string;
+      trigger: string;
+      scheduled_at: number;
+      state: DueRunState;
+      execution_id: string | null;
+      /** Code of what kept it from starting, for a skipped one. */
+      reason: string | null;
+    };
+  };
   /** Which key everything below is encrypted with: one row. */
   secret_key: {
     key: { id: 1 };
@@ -151,6 +167,9 @@ export type SideTables = {
     };
   };
 };
+
+/** `due`: neither started nor given up yet. */
+export type DueRunState = "due" | "started" | "skipped" | "missed";
 
 export type Tables = Projections & SideTables;
 export type TableName = keyof Tables;
@@ -183,6 +202,7 @@ export const keyColumns: { [T in TableName]: readonly string[] } = {
   key_hashes: ["sha256"],
   idempotency: ["scope", "key"],
   commands: ["command_id"],
+  due_runs: ["workflow", "trigger", "scheduled_at", "state"],
   secret_key: ["id"],
   secrets: ["name"],
   sealed_values: ["execution_id", "task", "item_index", "member"],

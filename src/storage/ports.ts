@@ -2,7 +2,7 @@
 // passes the same contract suite (tests/contract). All times are milliseconds, ids text, digests hex.
 import type { CodedError } from "../base/index.ts";
 import type { EventDraft, ExecutionState, Severity, Subject } from "../model/index.ts";
-import type { KeyOf, ProjectionName, RowChange, RowOf, TraceSubject } from "./changes.ts";
+import type { DueRunState, KeyOf, ProjectionName, RowChange, RowOf, TraceSubject } from "./changes.ts";
 
 export type LogLevel = "DEBUG" | "INFO" | "WARN" | "ERROR";
 export type LogSource = "stdout" | "stderr" | "engine";
@@ -246,6 +246,8 @@ export interface RemovalStore {
     after?: { endedAt: number; executionId: string };
     limit: number;
   }): Promise<EndedExecution[]>;
+  /** Executions that one which has not ended was restarted from: after a crash it reads their results again. */
+  listRestarted(): Promise<string[]>;
   /** Removes about so many rows of buried traces in one step, the earliest buried first; `isDone`: no buried trace is left. */
   removeBuried(rowsMax: number): Promise<RemovedRows>;
   /** Gives at most so many unused pages back to the file system, if there are more than new rows will soon take; returns how many. */
@@ -263,6 +265,29 @@ export interface ClaimStore {
   extendClaims(fences: readonly ClaimFence[], expiresAt: number): Promise<string[]>;
   findClaims(resources: readonly string[]): Promise<Claim[]>;
   releaseClaims(fences: readonly ClaimFence[]): Promise<void>;
+}
+
+export type DueRunSelection = {
+  workflow: string;
+  trigger: string;
+  states: readonly DueRunState[];
+  /** Both inclusive, in milliseconds. */
+  since?: number;
+  until?: number;
+  order: "asc" | "desc";
+  limit: number;
+};
+
+export interface ScheduleStore {
+  findDueRun(at: { workflow: string; trigger: string; scheduledAt: number }): Promise<RowOf<"due_runs"> | null>;
+  /** All that are still due, of one workflow or of all, by workflow, trigger and time. */
+  listWaitingRuns(workflow: string | null): Promise<RowOf<"due_runs">[]>;
+  /** Of one trigger, by time. */
+  listDueRuns(selection: DueRunSelection): Promise<RowOf<"due_runs">[]>;
+  /** Removes those of times before the given one. */
+  sweepDueRuns(before: number): Promise<number>;
+  /** Since when (ms) the store keeps due runs: nothing came due before. */
+  schedulesSince(): Promise<number>;
 }
 
 export interface IdempotencyStore {
@@ -284,6 +309,7 @@ export interface Store
     SessionStore,
     RemovalStore,
     ClaimStore,
+    ScheduleStore,
     IdempotencyStore {
   readonly kind: string;
   readonly path: string;

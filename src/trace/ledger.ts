@@ -37,6 +37,8 @@ export type LedgerCommit = {
   /** Id of the key that encrypted rows among the side changes; another one by now: SECRET_KEY_WRONG. */
   sealedWith?: string;
   rotation?: KeyRotation;
+  /** The trace that the first event is the tombstone of; ALREADY_EXISTS when it is removed already. */
+  buries?: string;
 };
 export type LedgerReceipt = { events: CommittedEvent[]; claim: Claim | null; logIds: number[] };
 
@@ -166,5 +168,6 @@ function prepare(wish: LedgerCommit): CommitRequest {
   if (wish.blobFiles !== undefined) request.blobFiles = wish.blobFiles;
   if (wish.sealedWith !== undefined) request.sealedWith = wish.sealedWith;
   if (wish.rotation !== undefined) request.rotation = wish.rotation;
+  if (wish.buries !== undefined) request.buries = wish.buries;
   return request;
 }

@@ -14,6 +14,7 @@ import {
   type TraceHead,
 } from "../storage/index.ts";
 import { catalogue } from "./catalogue/index.ts";
+import { Tombstones } from "./tombstones.ts";
 
 export type VerifyRequest = {
   /** One trace, or all. */
@@ -37,7 +38,8 @@ export type VerifyReport = { ok: boolean; events: number; traces: number; tables
 const pageSize = 2000;
 type Link = { sequence: number; hash: string; time: number; subject: string };
 const noLink: Link = { sequence: -1, hash: firstPrevHash, time: 0, subject: "" };
-type Tally = { events: number; heads: Map<string, Link>; lastSeq: number };
+/** `missing`: events that a gap has room for. */
+type Tally = { events: number; heads: Map<string, Link>; lastSeq: number; missing: number };
 
 class Broken extends Error {
   readonly problem: VerifyProblem;
@@ -57,11 +59,13 @@ export async function verifyStore(store: Store, request: VerifyRequest, openFres
   try {
     // Others go on writing meanwhile: what is compared must be of one moment.
     view = await store.snapshot();
-    const tally = await checkChain(view, request);
+    const start = request.newest === undefined ? 0 : Math.max(0, (await view.lastSeq()) - request.newest);
+    const tombstones = await Tombstones.read(view, start);
+    const tally = await checkChain(view, request, { start, tombstones });
     report.events = tally.events;
     report.traces = tally.heads.size;
-    await checkHeads(view, tally, request);
-    if (request.state) await checkState(view, openFresh, report);
+    await checkHeads(view, request, { tally, tombstones });
+    if (request.state) await checkState(view, openFresh, { report, tombstones });
     if (missing.length > 0) throw new Broken(`guards against changing events are missing or changed: ${missing.join(", ")}`);
   } catch (cause) {
     report.ok = false;
@@ -80,15 +84,17 @@ export function brokenChain(problem: VerifyProblem): CodedError {
   return fail("TRACE_CHAIN_BROKEN", `Verification failed${where}: ${problem.message}`, { details: { ...problem } });
 }
 
-async function checkChain(store: Store, { traceId, newest }: VerifyRequest): Promise<Tally> {
-  const start = newest === undefined ? 0 : Math.max(0, (await store.lastSeq()) - newest);
-  const tally: Tally = { events: 0, heads: new Map(), lastSeq: start };
+async function checkChain(
+  store: Store,
+  { traceId, newest }: VerifyRequest,
+  { start, tombstones }: { start: number; tombstones: Tombstones },
+): Promise<Tally> {
+  const tally: Tally = { events: 0, heads: new Map(), lastSeq: start, missing: 0 };
   const selection = traceId === null ? {} : { traceId };
   for (;;) {
     const page = await store.listEvents({ ...selection, afterSeq: tally.lastSeq, limit: pageSize });
     for (const event of page) {
-      if (traceId === null && event.seq !== tally.lastSeq + 1)
-        throw new Broken(`events ${tally.lastSeq + 1} to ${event.seq - 1} are missing before it`, placeOf(event));
+      if (traceId === null) checkGap(event, tally, tombstones);
       const before = tally.heads.get(event.traceId) ?? (start === 0 ? noLink : await findLinkBefore(store, event));
       checkEvent(event, before);
       await checkBytes(store, event);
@@ -97,16 +103,35 @@ async function checkChain(store: Store, { traceId, newest }: VerifyRequest): Pro
       tally.lastSeq = event.seq;
       tally.events += 1;
     }
-    if (page.length < pageSize) return tally;
+    if (page.length < pageSize) break;
   }
+  if (traceId === null && newest === undefined) checkMissing(tally, tombstones);
+  return tally;
+}
+
+/** Events may be missing only where a tombstone says that its trace had some. */
+function checkGap(event: StoredEvent, tally: Tally, tombstones: Tombstones): void {
+  if (event.seq === tally.lastSeq + 1) return;
+  const gap = { from: tally.lastSeq + 1, to: event.seq - 1 };
+  if (!tombstones.covers(gap)) throw new Broken(`events ${gap.from} to ${gap.to} are missing before it`, placeOf(event));
+  tally.missing += gap.to - gap.from + 1;
+}
+
+/** As many as all tombstones together say have left; within a live trace its own chain shows what is missing. */
+function checkMissing({ heads, missing }: Tally, tombstones: Tombstones): void {
+  if (tombstones.doubled !== null) throw new Broken("the trace was removed twice", { trace_id: tombstones.doubled });
+  const gone = tombstones.countMissing((traceId) => (heads.get(traceId)?.sequence ?? -1) + 1);
+  if (gone !== missing) throw new Broken(`${missing} events are missing, but the tombstones of removed traces account for ${gone ?? "fewer"}`);
 }
 
 /** Of an event whose trace began before the ones that are checked. */
 async function findLinkBefore(store: Store, { traceId, sequence }: StoredEvent): Promise<Link> {
   const [before] = sequence === 0 ? [] : await store.listEvents({ traceId, afterSequence: sequence - 2, limit: 1 });
+  if (before === undefined) return noLink;
   const head = await store.findTrace(traceId);
-  if (before === undefined || head === null) return noLink;
-  return { sequence: before.sequence, hash: before.hash, time: before.time, subject: `${head.subject} ${head.subjectId}` };
+  // A trace that is being removed has no head any more.
+  const subject = head === null ? "" : `${head.subject} ${head.subjectId}`;
+  return { sequence: before.sequence, hash: before.hash, time: before.time, subject };
 }
 
 /** Who a trace is about follows from its first event. */
@@ -155,8 +180,10 @@ async function checkBytes(store: Store, event: StoredEvent): Promise<void> {
   if (bytes === null || sha256Hex(bytes) !== event.hash) throw new Broken("its bytes do not have its hash", placeOf(event));
 }
 
+type Found = { tally: Tally; tombstones: Tombstones };
+
 /** Each trace's head must name its last event, also of traces that have lost all of theirs. */
-async function checkHeads(store: Store, tally: Tally, { traceId, newest }: VerifyRequest): Promise<void> {
+async function checkHeads(store: Store, { traceId, newest }: VerifyRequest, { tally, tombstones }: Found): Promise<void> {
   if (traceId !== null) {
     const head = await store.findTrace(traceId);
     if (head !== null) checkHead(head, tally);
@@ -164,19 +191,32 @@ async function checkHeads(store: Store, tally: Tally, { traceId, newest }: Verif
   }
   const last = await store.lastSeq();
   if (last !== tally.lastSeq) throw new Broken(`events ${tally.lastSeq + 1} to ${last} are missing at the end`, { seq: tally.lastSeq + 1 });
+  const live = [...tally.heads.keys()].filter((id) => !tombstones.has(id));
   if (newest !== undefined) {
-    for (const id of tally.heads.keys()) {
+    for (const id of live) {
       const head = await store.findTrace(id);
       if (head !== null) checkHead(head, tally);
     }
     return;
   }
+  const shown = await checkAllHeads(store, { tally, tombstones });
+  const hidden = live.find((id) => !shown.has(id));
+  if (hidden !== undefined) throw new Broken("the trace is hidden, but no tombstone says that it was removed", { trace_id: hidden });
+}
+
+async function checkAllHeads(store: Store, { tally, tombstones }: Found): Promise<Set<string>> {
+  const shown = new Set<string>();
   let before = Number.MAX_SAFE_INTEGER;
   for (;;) {
     const page = await store.listTraces({ beforeOrdinal: before, limit: pageSize });
-    for (const head of page) checkHead(head, tally);
+    for (const head of page) {
+      if (tombstones.has(head.traceId))
+        throw new Broken("the trace is shown, but its tombstone says that it was removed", { trace_id: head.traceId });
+      checkHead(head, tally);
+      shown.add(head.traceId);
+    }
     before = page.at(-1)?.ordinal ?? 0;
-    if (page.length < pageSize) return;
+    if (page.length < pageSize) return shown;
   }
 }
 
@@ -188,26 +228,30 @@ function checkHead(head: TraceHead, tally: Tally): void {
   throw new Broken("the last event of the trace is not the one that its head names", { trace_id: head.traceId, sequence: link.sequence + 1 });
 }
 
-async function checkState(store: Store, openFresh: () => Store, report: VerifyReport): Promise<void> {
+type Folding = { report: VerifyReport; tombstones: Tombstones };
+
+async function checkState(store: Store, openFresh: () => Store, folding: Folding): Promise<void> {
   const fresh = openFresh();
   try {
-    await foldAgain(store, fresh, report);
+    await foldAgain(store, fresh, folding);
     for (const table of projectionNames) {
-      await compareTable(store, fresh, table);
-      report.tables += 1;
+      await compareTable(rowsOf(store, table, folding.tombstones), rowsOf(fresh, table, folding.tombstones), table);
+      folding.report.tables += 1;
     }
   } finally {
     await fresh.close();
   }
 }
 
-async function foldAgain(store: Store, fresh: Store, report: VerifyReport): Promise<void> {
+/** What is left of a trace that is being removed folds to nothing. */
+async function foldAgain(store: Store, fresh: Store, { report, tombstones }: Folding): Promise<void> {
   let after = 0;
   const seen = new Set<string>();
   for (;;) {
     const page = await store.listEvents({ afterSeq: after, limit: pageSize });
-    await foldPage(fresh, page);
-    for (const event of page) report.blobs += await checkBlobs(store, event, seen);
+    const live = page.filter((event) => !tombstones.has(event.traceId));
+    await foldPage(fresh, live);
+    for (const event of live) report.blobs += await checkBlobs(store, event, seen);
     after = page.at(-1)?.seq ?? after;
     if (page.length < pageSize) return;
   }
@@ -254,15 +298,26 @@ async function digestOf(blob: OpenedBlob): Promise<string> {
   return sha256.hex();
 }
 
-async function compareTable<T extends ProjectionName>(store: Store, fresh: Store, table: T): Promise<void> {
+/** Rows in key order. Those of a trace that is being removed are on their way out; its execution must be gone from the first. */
+async function* rowsOf<T extends ProjectionName>(store: Store, table: T, tombstones: Tombstones): AsyncGenerator<RowOf<T>> {
   let after: KeyOf<T> | null = null;
   for (;;) {
-    const ours: RowOf<T>[] = await store.dump(table, after, pageSize);
-    const theirs: RowOf<T>[] = await fresh.dump(table, after, pageSize);
-    for (let index = 0; index < Math.max(ours.length, theirs.length); index += 1) compareRow(table, ours[index], theirs[index]);
-    const last: RowOf<T> | undefined = ours.at(-1);
-    if (last === undefined || ours.length < pageSize) return;
+    const page: RowOf<T>[] = await store.dump(table, after, pageSize);
+    for (const row of page) {
+      const { execution_id: id } = row as { execution_id?: string };
+      if (table === "executions" || id === undefined || !tombstones.has(id)) yield row;
+    }
+    const last = page.at(-1);
+    if (last === undefined || page.length < pageSize) return;
     after = keyOf(table, last);
+  }
+}
+
+async function compareTable(stored: AsyncGenerator<object>, folded: AsyncGenerator<object>, table: ProjectionName): Promise<void> {
+  for (;;) {
+    const [ours, theirs] = [await stored.next(), await folded.next()];
+    if (ours.done === true && theirs.done === true) return;
+    compareRow(table, ours.done === true ? undefined : ours.value, theirs.done === true ? undefined : theirs.value);
   }
 }
 

@@ -12,15 +12,22 @@ export { actionPattern } from "./check/keys.ts";
 
 export { didYouMean, findNearest } from "./check/nearest.ts";
 export { type FindAction, shellAction } from "./check/task-form.ts";
-export { nextCronTimes } from "./check/triggers.ts";
 export { type CompiledTask, type CompiledWorkflow, compileWorkflow } from "./compile-workflow.ts";
 export { graphFormats, type GraphFormat, renderGraph } from "./draw/render-graph.ts";
 export type { Scope } from "./expression/scope.ts";
 export { type Condition, createTemplate, type Template } from "./expression/template.ts";
 export { linearPattern } from "./expression/pattern.ts";
+export {
+  type Imported,
+  type ImportedWorkflow,
+  importKinds,
+  type ImportNote,
+  importWorkflow,
+} from "./import/import-workflow.ts";
 export { parseWorkflow, type ParsedWorkflow, type ParseOptions } from "./parse-workflow.ts";
 export { type PlanFacts, type PlannedTask, planWorkflow, type WorkflowPlan } from "./plan-workflow.ts";
 export { withDefaults } from "./schema/defaults.ts";
+export { newestCronTimes, nextCronTime, nextCronTimes } from "./schedule/cron-times.ts";
 export { checkSchema, findSchemaProblem } from "./schema/schema-check.ts";
 export type { SchemaFinding } from "./schema/simple-schema.ts";
 export { formatWorkflow } from "./show/format-workflow.ts";

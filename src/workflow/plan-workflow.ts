@@ -16,7 +16,7 @@ import {
 } from "../model/index.ts";
 import { describeProblem, type FindActionProblem } from "./check/action-problem.ts";
 import { type FindAction, shellAction } from "./check/task-form.ts";
-import { nextCronTimes } from "./check/triggers.ts";
+import { nextCronTimes } from "./schedule/cron-times.ts";
 import { parseExpression } from "./expression/expression.ts";
 import type { Scope } from "./expression/scope.ts";
 import { createTemplate } from "./expression/template.ts";

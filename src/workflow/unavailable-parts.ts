@@ -31,7 +31,9 @@ export function unavailableParts(definition: WorkflowDefinition, findAction: Fin
 /** Unavailable parts and the triggers: all that people should know of before they rely on it. */
 export function partsNotRun(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
   const parts = unavailableParts(definition, findAction);
-  return hasTriggers(definition) ? [...parts, { path: "triggers", what: "triggers (they are kept, but start nothing)" }] : parts;
+  const still = [...new Set(definition.triggers.map(({ type }) => type))].filter((type) => type !== "cron");
+  if (still.length === 0) return parts;
+  return [...parts, { path: "triggers", what: `triggers of type ${still.join(" and ")} (they are kept, but start nothing)` }];
 }
 
 /** Whether something besides people starts the workflow. */

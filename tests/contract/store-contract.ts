@@ -6,7 +6,9 @@ import { claimCases } from "./claim-cases.ts";
 import { commitCases } from "./commit-cases.ts";
 import { eventCases } from "./event-cases.ts";
 import { logCases } from "./log-cases.ts";
+import { removalCases } from "./removal-cases.ts";
 import { rowCases } from "./row-cases.ts";
+import { scheduleCases } from "./schedule-cases.ts";
 import { secretCases } from "./secret-cases.ts";
 import { sharedCases } from "./shared-cases.ts";
 
@@ -32,6 +34,8 @@ export function describeStore(name: string, open: OpenStore, again?: (first: Sto
     blobCases(openKept);
     rowCases(openKept);
     secretCases(openKept);
+    scheduleCases(openKept);
+    removalCases(openKept);
     if (again !== undefined) sharedCases(openKept, (first) => kept(again(first)));
   });
 }

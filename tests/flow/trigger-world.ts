@@ -85,7 +85,7 @@ export class TriggerWorld extends World {
   /** Scheduled times of a workflow's executions, oldest first. */
   async started(workflow: string): Promise<string[]> {
     const rows = await this.store.listExecutions({ workflow, limit: 100_000 });
-    return rows.map((row) => new Date(row.scheduled_at ?? 0).toISOString()).sort();
+    return rows.map((row) => new Date(row.scheduled_at ?? 0).toISOString()).toSorted();
   }
 
   async runs(workflow: string, trigger = "tick"): Promise<RowOf<"due_runs">[]> {

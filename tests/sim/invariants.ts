@@ -33,15 +33,17 @@ export async function checkExecution(world: World, id: string): Promise<void> {
   );
   const byTask = Map.groupBy(
     events.filter((event) => event.type.startsWith("trace.task.")),
-    (event) => String(event.payload["task"]),
+    (event) => `${String(event.payload["task"])} ${String(event.payload["item_index"])}`,
   );
-  for (const [task, own] of byTask) checkTask(`${id} ${task}`, own);
+  for (const [run, own] of byTask) checkTask(`${id} ${run}`, own);
   checkDenials(id, events);
   const rows = await world.store.listTaskRuns(id);
   for (const row of rows) check(["SUCCESS", "FAILED", "CANCELLED", "SKIPPED"].includes(row.state), `${id} ${row.task} is left ${row.state}`);
 }
 
 function checkTask(name: string, events: readonly Read[]): void {
+  // A task with items ends with the last of them, unless all that never began were cancelled together.
+  if (events.some((event) => event.type === "trace.task.expanded")) return;
   let attempt = 0;
   let isOpen = false;
   let isFinal = false;
@@ -63,7 +65,7 @@ function checkDenials(id: string, events: readonly Read[]): void {
   const open = new Set<string>();
   const known = new Set<string>();
   for (const { type, payload } of events) {
-    const name = `${String(payload["task"])} ${String(payload["attempt"])}`;
+    const name = `${String(payload["task"])} ${String(payload["item_index"])} ${String(payload["attempt"])}`;
     if (type === "trace.task.started") open.add(name);
     else if (attemptEnds.has(type)) open.delete(name);
     if (type !== "trace.permission.denied") continue;

@@ -12,6 +12,7 @@ export type Scenario = {
   submissions: { workflow: number; atMs: number; process: number }[];
   /** Of which submission, when, and where. */
   cancels: { submission: number; atMs: number; process: number }[];
+  pauses: { submission: number; atMs: number; forMs: number; process: number }[];
   limits: { executions: number; tasks: number };
 };
 
@@ -39,8 +40,15 @@ export function randomScenario(seed: number): Scenario {
         process: between(random, 0, 1),
       }))
     : [];
-  return { seed, workflows, submissions, cancels, limits: { executions: pick(random, [1, 2, 10]), tasks: pick(random, [1, 2, 5]) } };
+  const pauses = chance(random, 0.25)
+    ? [{ submission: between(random, 0, submissions.length - 1), atMs: between(random, 0, 1500), forMs: between(random, 10, 3000), process: between(random, 0, 1) }]
+    : [];
+  workflows.push(leaf);
+  return { seed, workflows, submissions, cancels, pauses, limits: { executions: pick(random, [1, 2, 10]), tasks: pick(random, [1, 2, 5]) } };
 }
+
+/** What some tasks start as a child. */
+const leaf: JsonObject = { id: "leaf", tasks: [{ id: "t0", run: "true", retry: { max: 3, delay: "10ms" } }] };
 
 function randomWorkflow(random: Random, id: string): JsonObject {
   const count = pick(random, [1, 2, 3, 4, 5, 6, 8]);
@@ -92,6 +100,11 @@ function randomTask(random: Random, id: string, before: readonly string[]): Json
   if (chance(random, 0.35)) task["retry"] = randomRetry(random);
   if (task["run"] !== undefined && chance(random, 0.25)) task["timeout"] = `${between(random, 50, 600)}ms`;
   if (task["run"] !== undefined && chance(random, 0.4)) task["onLost"] = pick(random, ["retry", "retry", "fail", "ask"]);
+  if (chance(random, 0.15)) {
+    task["forEach"] = Array.from({ length: between(random, 0, 3) }, (_, index) => index);
+    if (chance(random, 0.5)) task["concurrency"] = between(random, 1, 2);
+    if (chance(random, 0.2)) task["if"] = "{{ index != 1 }}";
+  }
   return task;
 }
 
@@ -100,6 +113,7 @@ function randomAction(random: Random): JsonObject {
   if (roll < 0.65) return { run: "true" };
   if (roll < 0.78) return { type: "core/value.set", inputs: { n: between(random, 0, 9) } };
   if (roll < 0.83) return { type: "core/log.write", inputs: { message: "here" } };
+  if (roll < 0.88) return { type: "core/workflow.run", inputs: { workflow: "leaf", wait: chance(random, 0.8) } };
   return { type: "core/wait.for", inputs: { duration: `${between(random, 10, 2000)}ms` } };
 }
 
@@ -109,8 +123,8 @@ function randomRetry(random: Random): Json {
 }
 
 /** What an attempt does: the same for equal seeds, whoever asks and in whatever order. */
-export function scriptFor(seed: number, submission: number, call: Pick<TaskCall, "task" | "attempt" | "env">): Script {
-  const random = seededRandom(seed ^ hash(`${submission} ${call.task} ${call.attempt}`));
+export function scriptFor(seed: number, submission: number, call: Pick<TaskCall, "task" | "itemIndex" | "attempt" | "env">): Script {
+  const random = seededRandom(seed ^ hash(`${submission} ${call.task} ${call.itemIndex} ${call.attempt}`));
   const ms = pick(random, [0, 1, 20, 100, 100, 400, 900]);
   const { T } = call.env;
   const lines = chance(random, 0.3) ? [`line of ${call.task} ${T ?? ""}`, "another"] : [];

@@ -1,6 +1,6 @@
 // One simulated run: two engines on one store, clients that try again, faults, and all invariants at the end.
 import { isCoded } from "../../src/base/index.ts";
-import type { TaskCall } from "../../src/engine/index.ts";
+import type { Command, TaskCall } from "../../src/engine/index.ts";
 import type { CommittedEvent } from "../../src/storage/index.ts";
 import { startAt, type TimeOwner } from "../flow/fake-time.ts";
 import { caller, type Process, World } from "../flow/world.ts";
@@ -64,7 +64,7 @@ class Simulation {
 
   async toTheEnd(): Promise<void> {
     const { time } = this.#world;
-    const { workflows, submissions, cancels } = this.#scenario;
+    const { workflows, submissions, cancels, pauses } = this.#scenario;
     const targets = [];
     for (const workflow of workflows) targets.push(await this.#world.apply(workflow));
     await this.#world.setSecret("TOKEN", token);
@@ -74,6 +74,10 @@ class Simulation {
       this.#ids.push(request.executionId);
       const submit = (at: Process) => at.engine.submit({ ...request });
       this.#client(atMs, process, { call: submit, settled: "ALREADY_EXISTS" });
+    }
+    for (const { submission, atMs, forMs, process } of pauses) {
+      this.#ask(this.#ids[submission] ?? "", { kind: "pause" }, { atMs, slot: process });
+      this.#ask(this.#ids[submission] ?? "", { kind: "resume" }, { atMs: atMs + forMs, slot: process });
     }
     for (const { submission, atMs, process } of cancels) this.#cancel(this.#ids[submission] ?? "", atMs, process);
     const last = time.now + patienceMs;
@@ -161,10 +165,14 @@ class Simulation {
   }
 
   #cancel(id: string, atMs: number, slot: number): void {
+    this.#ask(id, { kind: "cancel" }, { atMs, slot });
+  }
+
+  #ask(id: string, command: Command, { atMs, slot }: { atMs: number; slot: number }): void {
     const call = async (at: Process) => {
       try {
-        await at.engine.command(id, { kind: "cancel" }, caller);
-        this.#cancels += 1;
+        await at.engine.command(id, command, caller);
+        if (command.kind === "cancel") this.#cancels += 1;
       } catch (cause) {
         // Not submitted yet: nothing to cancel is an answer too.
         if (!isCoded(cause, "EXECUTION_NOT_FOUND")) throw cause;
@@ -175,22 +183,24 @@ class Simulation {
 
   /** A task that asks what became of its attempt gets no answer here: its execution is cancelled. */
   async #answerDoubts(): Promise<void> {
+    if (this.#clients > 0) return;
     for (const id of this.#ids) {
       const row = await this.#world.store.findExecution(id);
-      if (row?.state !== "WAITING" || row.reason !== "OUTCOME_UNKNOWN" || this.#clients > 0) continue;
-      this.#cancel(id, 10, 0);
+      // A client that died with its process may have paused after all that resumes had been asked for.
+      if (row?.state === "WAITING" && row.reason === "PAUSED") this.#ask(id, { kind: "resume" }, { atMs: 10, slot: 0 });
+      if (row?.state === "WAITING" && row.reason === "OUTCOME_UNKNOWN") this.#cancel(id, 10, 0);
     }
   }
 
   async #isOver(): Promise<boolean> {
     if (this.#clients > 0 || this.#live().length < 2) return false;
-    for (const id of this.#ids) if ((await this.#world.store.findExecution(id))?.ended_at === null) return false;
-    return true;
+    // Children too.
+    return (await this.#world.store.listUnfinished({ limit: 1 })).length === 0;
   }
 
   /** Before an attempt starts: its start is durable, nothing else of the task runs, and what it needs is durably over. */
   #checkStart(call: TaskCall, owner: TimeOwner): void {
-    const name = `${call.executionId} ${call.task} ${call.attempt}`;
+    const name = `${call.executionId} ${call.task} ${call.itemIndex} ${call.attempt}`;
     this.#expect(!owner.isDead, `${name} is started by a dead process`);
     this.#expect(call.prepared.refusal === null, `${name} is started although it was refused`);
     this.#expect(!this.#attempts.has(name), `${name} is started twice`);
@@ -198,18 +208,19 @@ class Simulation {
       this.#expect(value === token || (value === "" && variable !== "T"), `${name} gets "${value}" as ${variable}`);
     this.#attempts.add(name);
     const own = this.#disk.written.filter(({ draft }) => draft.traceId === call.executionId);
-    const starts = own.filter(({ draft }) => draft.type === "trace.task.started" && draft.payload["task"] === call.task);
+    const isOwn = ({ draft: { payload } }: CommittedEvent) => payload["task"] === call.task && payload["item_index"] === call.itemIndex;
+    const starts = own.filter((event) => event.draft.type === "trace.task.started" && isOwn(event));
     const started = starts.find(({ draft }) => draft.payload["attempt"] === call.attempt);
     this.#expect(started !== undefined, `${name} is started before that is durable`);
     for (const { call: other, owner: otherOwner } of this.#world.stage.live.values()) {
-      const isSame = other.executionId === call.executionId && other.task === call.task;
+      const isSame = other.executionId === call.executionId && other.task === call.task && other.itemIndex === call.itemIndex;
       if (isSame && otherOwner === owner) this.#expect(false, `${name} runs beside attempt ${other.attempt} of the same process`);
       // A frozen process does not know yet that its claim is lost; its attempt was declared lost in the trace.
       if (isSame)
         this.#expect(this.#disk.freezes > 0 && own.some(({ draft }) => draft.type === "trace.task.lost"), `${name} runs beside one that is not lost`);
     }
     for (const need of this.#needsOf(call)) {
-      const isEnd = /succeeded|failed|skipped|cancelled/;
+      const isEnd = /succeeded|failed|skipped|cancelled|expanded/;
       const isOver = own.some(({ draft: { type, payload } }) => payload["task"] === need && isEnd.test(type) && payload["will_retry"] !== true);
       this.#expect(isOver, `${name} is started before the end of ${need} is durable`);
     }

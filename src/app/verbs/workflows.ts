@@ -21,7 +21,9 @@ import { type FindActionProblem, parseWorkflow } from "../../workflow/index.ts";
 import { type AppContext, systemEvent, systemOpens } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { ApplyRequest, Page } from "../facade.ts";
+import { waitingRemovals } from "../triggers/due-runs.ts";
 import { exceededApprovals, missingApprovals, unapproved } from "./plugins.ts";
+import { nextTime } from "./triggers.ts";
 
 type Row = RowOf<"workflows">;
 
@@ -40,7 +42,7 @@ export async function listWorkflows(context: AppContext, query: Page & { enabled
 export async function getWorkflow(context: AppContext, id: string): Promise<Workflow> {
   const row = await requireWorkflow(context, id, "show");
   const { plan } = await context.engine.plans.load(id, row.revision);
-  return { ...toHead(row, plan.definition), definition: plan.definition, source: await readSource(context, row.sha256) };
+  return { ...toHead(context, row, plan.definition), definition: plan.definition, source: await readSource(context, row.sha256) };
 }
 
 export async function listRevisions(context: AppContext, id: string, page: Page): Promise<RevisionList> {
@@ -67,7 +69,11 @@ export async function setWorkflowEnabled(context: AppContext, caller: Caller, ch
   if ((row.enabled === 1) !== change.enabled) {
     const type = change.enabled ? "trace.workflow.enabled" : "trace.workflow.disabled";
     context.session.ensure();
-    await context.ledger.commit({ events: [systemEvent(context, caller, { type, payload: { workflow: change.id } })], opens: systemOpens(context) });
+    await context.ledger.commit({
+      events: [systemEvent(context, caller, { type, payload: { workflow: change.id } })],
+      opens: systemOpens(context),
+      sideChanges: await waitingRemovals(context.store, change.id),
+    });
   }
   return getWorkflow(context, change.id);
 }
@@ -78,6 +84,7 @@ export async function deleteWorkflow(context: AppContext, caller: Caller, id: st
   await context.ledger.commit({
     events: [systemEvent(context, caller, { type: "trace.workflow.deleted", payload: { workflow: id } })],
     opens: systemOpens(context),
+    sideChanges: await waitingRemovals(context.store, id),
   });
 }
 
@@ -155,7 +162,7 @@ async function applyOnce(context: AppContext, caller: Caller, work: ApplyWork): 
   };
   if (request.dryRun !== true) context.engine.plans.keep(stored.sha256, definition);
   const current = request.dryRun === true ? head : ((await context.store.findWorkflow(request.id)) ?? head);
-  return { created: row === null, applied: { ...toHead(current, definition), changed, warnings } };
+  return { created: row === null, applied: { ...toHead(context, current, definition), changed, warnings } };
 }
 
 export type StoredRevision = { sha256: string; revision: number; isNew: boolean };
@@ -253,14 +260,13 @@ function toItem(row: Row): WorkflowItem {
   };
 }
 
-function toHead(row: Row, definition: WorkflowDefinition) {
+function toHead(context: AppContext, row: Row, definition: WorkflowDefinition) {
   return {
     ...toItem(row),
     description: row.description,
     labels: JSON.parse(row.labels) as Record<string, string>,
     folder: row.folder,
-    // Triggers are checked and shown; they fire with a later version, and say so by having no next time.
-    triggers: definition.triggers.map((trigger) => ({ id: trigger.id, type: trigger.type, next: null })),
+    triggers: definition.triggers.map((trigger) => ({ id: trigger.id, type: trigger.type, next: nextTime(context, row, trigger) })),
   };
 }
 

@@ -1,5 +1,5 @@
 // Commands that work on files alone, without a store.
-import { command, flag, later, list, one, optional, some, text } from "../command.ts";
+import { command, flag, list, one, optional, some, text } from "../command.ts";
 
 const group = "Writing workflows";
 
@@ -69,7 +69,26 @@ export const authorSpecs = [
     ],
     load: async () => (await import("../commands/fmt.ts")).formatFiles,
   }),
-  later(group, "import", "Turn a Dagu, GitHub Actions or cron file into a workflow"),
+  command({
+    path: "import",
+    group,
+    about: "Turn a Dagu, GitHub Actions or cron file into workflows",
+    details:
+      "The YAML goes to stdout or with -o into FILE; of several workflows, such as those of a crontab, FILE is a folder. " +
+      "What was not carried over is on stderr, each with its line and what to write instead.",
+    args: { file: one("FILE|-") },
+    options: {
+      from: text("--from", "dagu|github|cron", "What the file is (told from its content)"),
+      output: text("-o,--output", "FILE", "Write to a file or a folder instead of stdout"),
+      force: flag("--force", "Overwrite files that are there"),
+    },
+    examples: [
+      ["A workflow of GitHub Actions", "import .github/workflows/ci.yml -o ci.yaml"],
+      ["A crontab: one workflow per job", "import crontab.txt -o workflows/"],
+      ["From another program", "import - --from cron"],
+    ],
+    load: async () => (await import("../commands/import.ts")).importFile,
+  }),
   command({
     path: "completion",
     group: "This program",

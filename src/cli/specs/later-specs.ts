@@ -4,13 +4,6 @@ import { later } from "../command.ts";
 const words = (group: string, entries: Readonly<Record<string, string>>) => Object.entries(entries).map(([path, about]) => later(group, path, about));
 
 export const laterSpecs = [
-  ...words("Triggers", {
-    "trigger list": "List triggers",
-    "trigger next": "Show the next start times",
-    "trigger health": "List triggers that should have fired and did not",
-    "trigger backfill": "Start what a time range missed",
-    "trigger fire": "Fire a trigger now",
-  }),
   ...words("Agents and governance", {
     "session start": "Start a session",
     "session end": "End a session",

@@ -26,7 +26,9 @@ const insertBlob = "insert into blobs (sha256, content_type, size, bytes) values
 /** Inside the caller's transaction. A blob that is there already is left as it is: its name is its content. */
 export function putBlobRow(db: Connection, folder: BlobPlace, blob: Blob): void {
   const bytes = folder !== null && blob.bytes.byteLength > limits.blobRowBytesMax ? null : blob.bytes;
-  db.run(insertBlob, blob.sha256, blob.contentType, blob.bytes.byteLength, bytes);
+  const isNew = db.run(insertBlob, blob.sha256, blob.contentType, blob.bytes.byteLength, bytes) === 1;
+  // Whoever wrote the file may have found it named, and the last trace that named it may have left since.
+  if (isNew && bytes === null && folder !== null && !existsSync(fileOf(folder, blob.sha256))) writeBlobFile(db, folder, blob);
 }
 
 export function findBlob(db: Connection, folder: BlobPlace, sha256: string): { bytes: Uint8Array; contentType: string } | null {

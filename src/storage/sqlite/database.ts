@@ -21,6 +21,14 @@ function switchToWal(db: Database): void {
   }
 }
 
+/**
+ * Of a new file, before anything is in it: pages of what is removed can then be given back (docs/cleanup.md). An older file is left
+ * as it is: the setting would wait for the write lock, to no effect.
+ */
+function makeShrinkable(db: Database): void {
+  if (db.query<{ page_count: number }, []>("pragma page_count").get()?.page_count === 0) db.run("pragma auto_vacuum = incremental");
+}
+
 function isBusy(cause: unknown): boolean {
   return cause instanceof SQLiteError && (cause.code ?? "").startsWith("SQLITE_BUSY");
 }
@@ -51,6 +59,7 @@ export class Connection {
       if (path !== ":memory:") chmodSync(path, 0o600);
       // The wait for a lock comes first, so that all that follows has it.
       db.run("pragma busy_timeout = 10000");
+      makeShrinkable(db);
       switchToWal(db);
       for (const setting of settingsOf(durability)) db.run(`pragma ${setting}`);
       this.#db = db;

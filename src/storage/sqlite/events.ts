@@ -95,8 +95,11 @@ function toHead(row: HeadRow): TraceHead {
   };
 }
 
+/** Not being removed. */
+const isThere = "not exists (select 1 from burials b where b.trace = t.ordinal)";
+
 export function findTrace(db: Connection, traceId: string): TraceHead | null {
-  const row = db.get<HeadRow>("select * from traces where trace_id = ?", traceId);
+  const row = db.get<HeadRow>(`select * from traces t where trace_id = ? and ${isThere}`, traceId);
   return row === null ? null : toHead(row);
 }
 
@@ -104,9 +107,9 @@ export function selectTraces(db: Connection, selection: { subject?: Subject; bef
   const before = selection.beforeOrdinal ?? Number.MAX_SAFE_INTEGER;
   const rows =
     selection.subject === undefined
-      ? db.all<HeadRow>("select * from traces where ordinal < ? order by ordinal desc limit ?", before, selection.limit)
+      ? db.all<HeadRow>(`select * from traces t where ordinal < ? and ${isThere} order by ordinal desc limit ?`, before, selection.limit)
       : db.all<HeadRow>(
-          "select * from traces where subject = ? and ordinal < ? order by ordinal desc limit ?",
+          `select * from traces t where subject = ? and ordinal < ? and ${isThere} order by ordinal desc limit ?`,
           selection.subject,
           before,
           selection.limit,
@@ -125,6 +128,7 @@ const inOneLine = (sql: string): string => sql.toLowerCase().replaceAll(/\s+/g, 
 export function missingGuards(db: Connection): string[] {
   const rows = db.all<{ name: string; sql: string }>("select name, sql from sqlite_schema where type = 'trigger'");
   const there = new Map(rows.map((row) => [row.name, inOneLine(row.sql)]));
-  const wanted = migrations.flatMap(({ sql }) => [...sql.matchAll(triggerText)].map(([text, name]) => ({ name: name ?? "", text: inOneLine(text) })));
-  return wanted.filter(({ name, text }) => there.get(name) !== text).map(({ name }) => name);
+  // A later migration may have written one anew: its last text counts.
+  const wanted = new Map(migrations.flatMap(({ sql }) => [...sql.matchAll(triggerText)].map(([text, name]) => [name ?? "", inOneLine(text)])));
+  return [...wanted].filter(([name, text]) => there.get(name) !== text).map(([name]) => name);
 }

@@ -1,6 +1,6 @@
 // Files on their way into the store: copied and hashed in pieces, synced, and put in place under the name of their content.
 // Another process's sweep leaves what is younger than an hour alone, so a file stays until its commit names it.
-import { constants, mkdirSync, renameSync, rmSync } from "node:fs";
+import { constants, mkdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fail, isCoded, startSha256 } from "../../base/index.ts";
@@ -100,12 +100,23 @@ async function eachPiece(source: FileHandle, wish: Wish, take: (piece: Uint8Arra
 
 /** In place of an older file that no row names too: a sweep may be about to take that one. */
 function settle(db: Connection, folder: string, { temporary, sha256 }: { temporary: string; sha256: string }): void {
-  if (isNamed(db, sha256)) return;
   const path = fileOf(folder, sha256);
+  if (isNamed(db, sha256) && touch(path, temporary)) return;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   renameSync(temporary, path);
   syncFolder(dirname(path));
   syncFolder(folder);
+}
+
+/** As young as the copy: somebody is about to name it, and what removes traces then leaves it. False when it is not there. */
+function touch(path: string, copied: string): boolean {
+  const { atime, mtime } = statSync(copied);
+  try {
+    utimesSync(path, atime, mtime);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A store in memory has no files: the row is there at once. */

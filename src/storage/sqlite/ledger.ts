@@ -1,6 +1,6 @@
 // The write side of the ledger in SQLite: appends sealed events in one transaction and applies what they fold to.
 // Reading them back is in events.ts.
-import { type CodedError, fail, fromHex, isCoded, toHex } from "../../base/index.ts";
+import { assert, type CodedError, fail, fromHex, isCoded, toHex } from "../../base/index.ts";
 import { type EventDraft, firstPrevHash, sealEvent, severities } from "../../model/index.ts";
 import type { Claim, CommitOutcome, CommitRequest, CommittedEvent } from "../ports.ts";
 import { type BlobPlace, nameBlobFile, putBlobRow } from "./blobs.ts";
@@ -10,7 +10,7 @@ import { insertLogs } from "./logs.ts";
 import { applyChange } from "./rows.ts";
 import { requireKey, rotateKey } from "./secrets.ts";
 
-type Head = { ordinal: number; events: number; lastHash: string; lastTime: number; isChanged: boolean };
+type Head = { ordinal: number; events: number; lastHash: string; lastTime: number; isBuried: boolean; isChanged: boolean };
 
 /** A connection that writes, with what it remembers of the store between transactions. */
 export type Writer = {
@@ -25,11 +25,13 @@ export type Writer = {
 };
 
 const insertEvent = "insert into events (seq, trace, sequence, event_id, type, severity, time, hash, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const selectHead = "select ordinal, events, last_hash from traces where trace_id = ?";
+const selectHead =
+  "select ordinal, events, last_hash, exists (select 1 from burials b where b.trace = t.ordinal) as is_buried from traces t where trace_id = ?";
 const insertTrace = "insert into traces (trace_id, subject, subject_id, events, last_hash, last_time) values (?, ?, ?, 0, ?, ?) returning ordinal";
 const updateTrace = "update traces set events = ?, last_hash = ?, last_time = ? where ordinal = ?";
 const selectState = "select last_seq from ledger_state where id = 1";
 const updateState = "update ledger_state set last_seq = ? where id = 1";
+const insertUse = "insert or ignore into blob_uses (sha256, trace) values (?, ?)";
 const selectVersion = "pragma data_version";
 
 /** Traces whose heads are remembered; more than are written at a time. */
@@ -123,8 +125,7 @@ function write(writer: Writer, request: CommitRequest): CommitOutcome {
   if (request.sealedWith !== undefined) requireKey(db, request.sealedWith);
   if (request.rotation !== undefined) rotateKey(db, request.rotation);
   for (const [traceId, sequence] of request.expected ?? [])
-    if ((findHead(writer, traceId)?.events ?? 0) !== sequence)
-      throw fail("CLAIM_LOST", `Cannot write to trace "${traceId}": another writer was first`);
+    if (countEvents(writer, traceId) !== sequence) throw fail("CLAIM_LOST", `Cannot write to trace "${traceId}": another writer was first`);
   for (const blob of request.blobs ?? []) putBlobRow(db, writer.blobs, blob);
   for (const file of request.blobFiles ?? []) nameBlobFile(db, writer.blobs, file);
   const touched: Head[] = [];
@@ -133,6 +134,7 @@ function write(writer: Writer, request: CommitRequest): CommitOutcome {
     db.run(updateTrace, head.events, fromHex(head.lastHash), head.lastTime, head.ordinal);
     head.isChanged = false;
   }
+  if (request.buries !== undefined) bury(writer, request.buries, events);
   for (const change of request.changes) applyChange(db, change);
   const logIds = request.logs === undefined || request.logs.length === 0 ? [] : insertLogs(db, request.logs);
   if (request.release !== undefined) releaseClaim(db, request.release);
@@ -148,6 +150,7 @@ function checkClaims(db: Connection, request: CommitRequest): Claim | null {
 function append(writer: Writer, at: { request: CommitRequest; draft: EventDraft; touched: Head[] }): CommittedEvent {
   const { draft, request } = at;
   const head = findHead(writer, draft.traceId) ?? openTrace(writer, request, draft);
+  if (head.isBuried) throw isRemoved(draft.traceId);
   const sequence = head.events;
   const { body, hash } = sealEvent(draft, sequence, head.lastHash);
   const type = typeId(writer, draft.type);
@@ -165,6 +168,7 @@ function append(writer: Writer, at: { request: CommitRequest; draft: EventDraft;
     fromHex(hash),
     body,
   );
+  for (const { uri, sha256 } of draft.artifacts ?? []) if (uri.startsWith("artifact:")) writer.db.run(insertUse, sha256, head.ordinal);
   head.events += 1;
   head.lastHash = hash;
   head.lastTime = draft.time;
@@ -176,19 +180,46 @@ function append(writer: Writer, at: { request: CommitRequest; draft: EventDraft;
 function findHead(writer: Writer, traceId: string): Head | null {
   const known = writer.heads.get(traceId);
   if (known !== undefined) return known;
-  const row = writer.db.get<{ ordinal: number; events: number; last_hash: Uint8Array }>(selectHead, traceId);
-  return row === null ? null : remember(writer, traceId, { ordinal: row.ordinal, events: row.events, lastHash: toHex(row.last_hash) });
+  const row = writer.db.get<{ ordinal: number; events: number; last_hash: Uint8Array; is_buried: 0 | 1 }>(selectHead, traceId);
+  if (row === null) return null;
+  return remember(writer, traceId, { ordinal: row.ordinal, events: row.events, lastHash: toHex(row.last_hash), isBuried: row.is_buried === 1 });
+}
+
+function countEvents(writer: Writer, traceId: string): number {
+  const head = findHead(writer, traceId);
+  if (head?.isBuried) throw isRemoved(traceId);
+  return head?.events ?? 0;
+}
+
+/** The first event is the tombstone: from here on the trace is gone for every reader, and its rows may leave. */
+function bury(writer: Writer, traceId: string, [tombstone]: readonly CommittedEvent[]): void {
+  const head = findHead(writer, traceId);
+  assert(head !== null && tombstone !== undefined, "a trace that is there is buried with its tombstone");
+  if (head.isBuried) throw isRemoved(traceId);
+  writer.db.run("insert into tombstones (trace_id, event_seq) values (?, ?)", traceId, tombstone.seq);
+  writer.db.run("insert into burials (trace) values (?)", head.ordinal);
+  writer.heads.delete(traceId);
+}
+
+/** Whoever removes rows of traces: what is remembered of them is not true any more. */
+export function forgetTraces(writer: Writer, traceIds: readonly string[]): void {
+  for (const traceId of traceIds) writer.heads.delete(traceId);
+}
+
+function isRemoved(traceId: string): CodedError {
+  return fail("ALREADY_EXISTS", `Cannot write to trace "${traceId}": it was removed, and does not come back`);
 }
 
 function openTrace(writer: Writer, request: CommitRequest, draft: EventDraft): Head {
   const opened = request.opens.get(draft.traceId);
   if (opened === undefined) throw fail("INTERNAL", `Cannot write ${draft.type}: trace "${draft.traceId}" does not exist`);
+  if (writer.db.get("select 1 from tombstones where trace_id = ?", draft.traceId) !== null) throw isRemoved(draft.traceId);
   const row = writer.db.get<{ ordinal: number }>(insertTrace, draft.traceId, opened.subject, opened.subjectId, fromHex(firstPrevHash), draft.time);
   if (row === null) throw fail("INTERNAL", "Cannot open a trace: no row came back");
-  return remember(writer, draft.traceId, { ordinal: row.ordinal, events: 0, lastHash: firstPrevHash });
+  return remember(writer, draft.traceId, { ordinal: row.ordinal, events: 0, lastHash: firstPrevHash, isBuried: false });
 }
 
-function remember(writer: Writer, traceId: string, found: Pick<Head, "ordinal" | "events" | "lastHash">): Head {
+function remember(writer: Writer, traceId: string, found: Pick<Head, "ordinal" | "events" | "lastHash" | "isBuried">): Head {
   const head = { ...found, lastTime: 0, isChanged: false };
   writer.heads.set(traceId, head);
   return head;

@@ -4,6 +4,8 @@ import { fail, sha256Hex } from "../../base/index.ts";
 import { Connection } from "./database.ts";
 import pluginApprovals from "./migrations/0002_plugin_approvals.sql" with { type: "text" };
 import secrets from "./migrations/0003_secrets.sql" with { type: "text" };
+import dueRuns from "./migrations/0004_due_runs.sql" with { type: "text" };
+import removal from "./migrations/0007_removal.sql" with { type: "text" };
 import foundation from "./migrations/0001_foundation.sql" with { type: "text" };
 
 export type Migration = { id: number; name: string; sql: string };
@@ -13,6 +15,8 @@ export const migrations: readonly Migration[] = [
   { id: 1, name: "foundation", sql: foundation },
   { id: 2, name: "plugin_approvals", sql: pluginApprovals },
   { id: 3, name: "secrets", sql: secrets },
+  { id: 4, name: "due_runs", sql: dueRuns },
+  { id: 7, name: "removal", sql: removal },
 ];
 
 const ledger = `create table if not exists migrations (

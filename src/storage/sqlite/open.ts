@@ -11,10 +11,11 @@ import { Connection, storeError } from "./database.ts";
 import { countEvents, findEvent, findEventBytes, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./events.ts";
 import { commitRequests, forgetTraces, newWriter } from "./ledger.ts";
 import { importBlob } from "./import-blob.ts";
+import { findDueRun, schedulesSince, selectDueRuns, selectWaitingRuns, sweepDueRuns } from "./due-runs.ts";
 import { insertLogs, selectLogs } from "./logs.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { countByState, dumpTable, selectExecutions, selectOfTasks, selectUnfinished, selectWorkflows } from "./reads.ts";
-import { releasePages, removeBuried, selectEnded } from "./prune.ts";
+import { releasePages, removeBuried, selectEnded, selectRestartedFrom } from "./prune.ts";
 import { applyChange } from "./rows.ts";
 import { findSecretKey, selectSealed, selectSecrets } from "./secrets.ts";
 
@@ -69,6 +70,11 @@ function bind(db: Connection, blobFolder: BlobPlace): Store {
     extendClaims: later((fences, expiresAt) => extendClaims(db, fences, expiresAt)),
     findClaims: later((resources) => findClaims(db, resources)),
     releaseClaims: later((fences) => releaseClaims(db, fences)),
+    findDueRun: later((at) => findDueRun(db, at)),
+    listWaitingRuns: later((workflow) => selectWaitingRuns(db, workflow)),
+    listDueRuns: later((selection) => selectDueRuns(db, selection)),
+    sweepDueRuns: later((before) => sweepDueRuns(db, before)),
+    schedulesSince: later(() => schedulesSince(db)),
     findIdempotent: later((scope, key, now) =>
       db.get<RowOf<"idempotency">>("select * from idempotency where scope = ? and key = ? and expires_at > ?", scope, key, now),
     ),
@@ -105,6 +111,7 @@ function bindLedger(db: Connection, blobFolder: BlobPlace) {
       return row.id;
     }),
     listEnded: later((selection: Parameters<Store["listEnded"]>[0]) => selectEnded(db, selection)),
+    listRestarted: later(() => selectRestartedFrom(db)),
     removeBuried: later((rowsMax: number) => {
       const { traceIds, ...removed } = removeBuried(db, blobFolder, rowsMax);
       forgetTraces(writer, traceIds);

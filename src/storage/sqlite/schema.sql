@@ -30,11 +30,23 @@ create table attempts (
   primary key (execution_id, task, item_index, attempt)
 ) strict;
 
+create table blob_uses (
+  sha256 text not null,
+  trace integer not null,
+  primary key (sha256, trace)
+) strict, without rowid;
+
+create index blob_uses_by_trace on blob_uses (trace);
+
 create table blobs (
   sha256 text primary key,
   content_type text not null,
   size integer not null,
   bytes blob
+) strict;
+
+create table burials (
+  trace integer primary key references traces (ordinal)
 ) strict;
 
 create table claims (
@@ -55,6 +67,21 @@ create table commands (
 
 create index commands_by_execution on commands (execution_id);
 
+create table due_runs (
+  workflow text not null,
+  "trigger" text not null,
+  scheduled_at integer not null,
+  state text not null check (state in ('due', 'started', 'skipped', 'missed')),
+  execution_id text,
+  reason text,
+  primary key (workflow, "trigger", scheduled_at),
+  check ((state = 'started') = (execution_id is not null))
+) strict, without rowid;
+
+create index due_runs_by_time on due_runs (scheduled_at);
+
+create index due_runs_waiting on due_runs (workflow, "trigger", scheduled_at) where state = 'due';
+
 create table event_types (
   id integer primary key,
   name text not null unique
@@ -62,11 +89,13 @@ create table event_types (
 
 create trigger events_no_delete before delete on events
 when not exists (
-  select 1 from tombstones s
-  join traces t on t.trace_id = s.trace_id
+  select 1 from traces t
+  join tombstones s on s.trace_id = t.trace_id
   join events e on e.seq = s.event_seq
   join event_types y on y.id = e.type
-  where t.ordinal = old.trace and y.name = 'trace.ledger.pruned' and json_extract(e.body, '$.payload.trace_id') = t.trace_id
+  join traces r on r.ordinal = e.trace
+  where t.ordinal = old.trace and t.subject <> 'system' and r.subject = 'system' and y.name = 'trace.ledger.pruned'
+    and json_extract(e.body, '$.payload.trace_id') = t.trace_id and json_extract(e.body, '$.payload.count') = t.events
 )
 begin
   select raise(abort, 'events are append-only');
@@ -123,6 +152,8 @@ create table executions (
   started_at integer,
   ended_at integer
 ) strict;
+
+create index executions_by_end on executions (state, ended_at, execution_id) where ended_at is not null;
 
 create index executions_by_time on executions (created_at, execution_id);
 

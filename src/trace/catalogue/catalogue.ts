@@ -7,18 +7,21 @@ import { type EventDraft, registerFormats } from "../../model/index.ts";
 import type { EventDefinition } from "./define.ts";
 import { executionEvents } from "./execution.ts";
 import { keyEvents } from "./key.ts";
+import { ledgerEvents } from "./ledger.ts";
 import { permissionEvents } from "./permission.ts";
 import { pluginEvents } from "./plugin.ts";
 import { secretEvents } from "./secret.ts";
 import { serverEvents } from "./server.ts";
 import { sessionEvents } from "./session.ts";
 import { taskEvents } from "./task.ts";
+import { triggerEvents } from "./trigger.ts";
 import { workflowEvents } from "./workflow.ts";
 
 export const catalogue: ReadonlyMap<string, EventDefinition> = new Map(
   [
     ...sessionEvents,
     ...workflowEvents,
+    ...triggerEvents,
     ...executionEvents,
     ...taskEvents,
     ...permissionEvents,
@@ -26,6 +29,7 @@ export const catalogue: ReadonlyMap<string, EventDefinition> = new Map(
     ...pluginEvents,
     ...secretEvents,
     ...serverEvents,
+    ...ledgerEvents,
   ].map((definition) => [definition.type, definition]),
 );
 

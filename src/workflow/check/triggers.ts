@@ -1,4 +1,5 @@
 // Triggers beyond their form: cron expressions and zones, webhook secrets and addresses, inputs that they give.
+import { findCronProblem } from "../schedule/cron-times.ts";
 import { entryOf, itemsOf, memberOf, memberPath, type RawMap, type RawNode } from "../source/raw-node.ts";
 import type { Report } from "../source/report.ts";
 import { didYouMean } from "./nearest.ts";
@@ -20,35 +21,6 @@ function isTimeZone(name: string): boolean {
   } catch {
     return false;
   }
-}
-
-function cronOf(text: string, timezone: string): InstanceType<typeof import("croner").Cron> {
-  const { Cron } = require("croner") as typeof import("croner");
-  return new Cron(text.trim(), { paused: true, timezone });
-}
-
-/** A time from which every expression that can fire at all does so within the library's search. */
-const referenceTime = new Date("2024-01-01T00:00:00Z");
-const nicknames = new Set(["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"]);
-
-/** Why a text is no cron expression for us, null when it is one: 5 or 6 fields or a nickname, and it fires some day. */
-function findCronProblem(text: string): string | null {
-  const trimmed = text.trim();
-  const fields = trimmed.split(/\s+/).length;
-  if (trimmed.startsWith("@") ? !nicknames.has(trimmed.toLowerCase()) : fields !== 5 && fields !== 6) {
-    return trimmed.startsWith("@") ? `is none of ${[...nicknames].join(", ")}` : `has ${fields} fields instead of 5 or 6`;
-  }
-  try {
-    return cronOf(trimmed, "UTC").nextRun(referenceTime) === null ? "never fires" : null;
-  } catch (thrown) {
-    return thrown instanceof Error ? thrown.message.replace(/^CronPattern: /, "") : String(thrown);
-  }
-}
-
-/** The next times of a checked expression after `from`, in milliseconds. */
-export function nextCronTimes(trigger: { cron: string; timezone: string }, from: number, count: number): number[] {
-  const runs = cronOf(trigger.cron, trigger.timezone).nextRuns(count, new Date(from));
-  return runs.map((run) => run.getTime());
 }
 
 function checkCron({ node, path }: TriggerSite, report: Report): void {

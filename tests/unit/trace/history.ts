@@ -101,6 +101,16 @@ const around: Step[] = [
   inSystem("workflow.disabled", { workflow: "hello" }),
   inSystem("workflow.enabled", { workflow: "hello" }),
   inSystem("workflow.deleted", { workflow: "old" }),
+  inSystem("trigger.fired", { workflow: "hello", trigger: "nightly", scheduled_at: inTime(0), execution_id: execution(2) }),
+  inSystem("trigger.fired", { workflow: "hello", trigger: "push", scheduled_at: null, execution_id: execution(2) }),
+  inSystem("trigger.skipped", {
+    workflow: "hello",
+    trigger: "nightly",
+    scheduled_at: inTime(0),
+    error: { ...error, code: "QUEUE_FULL", kind: "limit" },
+  }),
+  inSystem("trigger.missed", { workflow: "hello", trigger: "nightly", scheduled_at: inTime(0) }),
+  inSystem("trigger.missed", { workflow: "hello", trigger: "nightly", scheduled_at: inTime(0), until: inTime(60_000) }),
   inSystem("plugin.installed", plugin("report", null)),
   inSystem("plugin.approved", plugin("report", "hello")),
   inSystem("plugin.approved", { ...plugin("report", "hello"), version: "1.3.0", permissions: {} }),
@@ -179,6 +189,23 @@ const masked: Step[] = [
   ofExecution(4, "execution.succeeded", { outputs: { token: "***" }, sealed: true, digest: hash("4") }),
 ];
 
+/** Not in the trace that a store has for this: what it removes is the row alone. */
+const removed: Step[] = [
+  created(5),
+  ofExecution(5, "execution.succeeded", { outputs: {}, digest: hash("5") }),
+  inSystem("ledger.pruned", {
+    trace_id: execution(5),
+    subject: "execution",
+    subject_id: execution(5),
+    count: 2,
+    first_seq: 1,
+    last_seq: 2,
+    last_hash: hash("6"),
+    reason: "retention",
+    by: "service:server",
+  }),
+];
+
 const end: Step[] = [
   step(agent, "session.ended", { session_id: agent, reason: "expired", total_events: 1, resolutions: 0, actions_executed: 0 }),
   inSystem("server.stopped", { reason: "stop" }),
@@ -203,7 +230,7 @@ function toDraft({ trace, type, payload, over }: Step, index: number): EventDraf
 /** Writes the history into a store, one commit an event. */
 export async function writeHistory(store: Store): Promise<void> {
   const ledger = new Ledger({ store, schedule: (work) => void setImmediate(work) });
-  for (const [index, each] of [...around, ...runs, ...masked, ...end].entries()) {
+  for (const [index, each] of [...around, ...runs, ...masked, ...removed, ...end].entries()) {
     const subject = each.trace === system ? "system" : each.trace === session || each.trace === agent ? "session" : "execution";
     await ledger.commit({ events: [toDraft(each, index)], opens: new Map([[each.trace, { subject, subjectId: each.trace }]]) });
   }

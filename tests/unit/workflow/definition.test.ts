@@ -66,10 +66,10 @@ describe("the example of the language", () => {
     const task = "{ id: a, run: x, matrix: { m: [1] }, inputs: { files: { f: 'artifact:1' } } }";
     expect(
       warned(withTask("secrets: [S]\ninputs: [{ id: i, type: string, sensitive: true }]\ntrigger: { type: cron, cron: '@daily' }\n", task)),
-    ).toEqual(["?NOT_AVAILABLE_YET trigger 4:1", "?NOT_AVAILABLE_YET tasks[0].matrix 6:22"]);
+    ).toEqual(["?NOT_AVAILABLE_YET tasks[0].matrix 6:22"]);
     expect(
       warned(withTask("triggers: [{ id: t, type: cron, cron: '@daily' }]\n", "{ id: a, type: core/approval.request, inputs: { prompt: x } }")),
-    ).toEqual(["?NOT_AVAILABLE_YET triggers 2:1", "?NOT_AVAILABLE_YET tasks[0].type 4:14"]);
+    ).toEqual(["?NOT_AVAILABLE_YET tasks[0].type 4:14"]);
     expect(warned(withTask(""))).toEqual([]);
     // What cannot be used at all needs no word about what it would do.
     expect(warned(withTask("concurrency: { limit: 1 }\nnope: 1\n"))).toEqual(["UNKNOWN_KEY nope 3:1"]);
