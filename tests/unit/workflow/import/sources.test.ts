@@ -89,6 +89,35 @@ describe("what cannot be imported", () => {
   });
 });
 
+describe("what multiplies", () => {
+  const jobs = Array.from({ length: 60 }, (_, index) => {
+    const needs = index === 0 ? "" : `needs: [a${index - 1}, b${index - 1}], `;
+    return `  a${index}: { if: always(), ${needs}steps: [{ run: x }] }\n  b${index}: { if: always(), ${needs}steps: [{ run: x }] }\n`;
+  });
+  const outputs = (other: string) => `outputs: { x: "\${{ needs.${other}.outputs.x || needs.${other}.outputs.x }}" }`;
+  test.each([
+    [
+      "variables that double",
+      `env:\n  - V0: xxxxxxxx\n${Array.from({ length: 60 }, (_, index) => `  - V${index + 1}: "$V${index}$V${index}"\n`).join("")}steps: [echo]\n`,
+    ],
+    ["jobs that all need each other", `on: push\njobs:\n${jobs.join("")}`],
+    [
+      "outputs in a circle",
+      `on: push\njobs:\n  a: { needs: b, ${outputs("b")}, steps: [{ run: x }] }\n  b: { needs: a, ${outputs("a")}, steps: [{ run: "echo \${{ needs.a.outputs.x }}" }] }\n`,
+    ],
+    [
+      "long conditions",
+      `on: push\njobs:\n  a:\n    if: ${Array(20_000).fill("inputs.a").join(" && ")}\n    steps: [{ run: "echo \${{ ${Array(20_000).fill("inputs.a").join(" || ")} }}" }]\n`,
+    ],
+    ["expressions that do not close", `on: push\njobs:\n  a:\n    steps: [{ run: ${JSON.stringify("${{".repeat(300_000))} }]\n`],
+    ["words before a command", `* * * * * ${"A=b ".repeat(200_000)}\n`],
+  ])("%s: bounded", (_, text) => {
+    let imported: ReturnType<typeof importText> | null = null;
+    expect(cpuMs(() => void (imported = importText(text)))).toBeLessThan(8000);
+    expect((imported as ReturnType<typeof importText> | null)?.workflows.length).toBe(1);
+  });
+});
+
 describe("names", () => {
   test("ids are made valid and unique, whatever the source calls things", () => {
     const workflow = only(
