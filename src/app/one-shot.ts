@@ -173,5 +173,12 @@ function messageOf(payload: JsonObject): string | null {
 }
 
 function toLogProgress(line: LogLine): Progress {
-  return { kind: "log", taskId: line.task === null ? null : nameOf({ task: line.task, item_index: line.itemIndex }), level: line.level, source: line.source, message: line.message, at: line.time };
+  return {
+    kind: "log",
+    taskId: line.task === null ? null : nameOf({ task: line.task, item_index: line.itemIndex }),
+    level: line.level,
+    source: line.source,
+    message: line.message,
+    at: line.time,
+  };
 }

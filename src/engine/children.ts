@@ -22,10 +22,17 @@ export async function childStart({ store, plans }: Deps, { parent, task, child }
   const { header } = parent;
   const depth = (header.parent?.depth ?? 0) + 1;
   if (depth > limits.workflowRunDepthMax)
-    throw fail("TASK_INPUT_INVALID", `Cannot run workflow "${child.workflow}": more than ${limits.workflowRunDepthMax} executions would be within each other`);
+    throw fail(
+      "TASK_INPUT_INVALID",
+      `Cannot run workflow "${child.workflow}": more than ${limits.workflowRunDepthMax} executions would be within each other`,
+    );
   const row = await store.findWorkflow(child.workflow);
-  if (row === null) throw fail("WORKFLOW_NOT_FOUND", `Cannot run workflow "${child.workflow}": no such workflow`, { hint: "`workflow list` shows those that are there." });
-  if (row.enabled === 0) throw fail("WORKFLOW_DISABLED", `Cannot run workflow "${child.workflow}": it is disabled`, { hint: `workflow enable ${child.workflow}` });
+  if (row === null)
+    throw fail("WORKFLOW_NOT_FOUND", `Cannot run workflow "${child.workflow}": no such workflow`, {
+      hint: "`workflow list` shows those that are there.",
+    });
+  if (row.enabled === 0)
+    throw fail("WORKFLOW_DISABLED", `Cannot run workflow "${child.workflow}": it is disabled`, { hint: `workflow enable ${child.workflow}` });
   const { plan } = await plans.load(child.workflow, row.revision);
   return {
     workflow: child.workflow,

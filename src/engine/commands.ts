@@ -37,7 +37,8 @@ type Resolve = Extract<Command, { kind: "resolve" }> & { by: string };
 function decideResolved(machine: Machine, context: EngineContext, { task, itemIndex, as, output, by }: Resolve): Decision {
   const run = findRun(machine, nameOf(task, itemIndex));
   if (run === null || run.state !== "WAITING" || run.reason !== "OUTCOME_UNKNOWN") return nothing;
-  const event = (payload: { [name: string]: Json }) => taskEvent(machine, run, context, { type: "trace.task.resolved", payload: { as, by, ...payload } });
+  const event = (payload: { [name: string]: Json }) =>
+    taskEvent(machine, run, context, { type: "trace.task.resolved", payload: { as, by, ...payload } });
   const isPaused = machine.pausedAt !== null;
   const first = machine.state === "WAITING" && !isPaused ? [resumedEvent(machine, context)] : [];
   if (as === "failed") return { ...nothing, events: [...first, event({ error: lostError(by) as unknown as Json })] };

@@ -257,7 +257,16 @@ function decideStart(machine: Machine, context: DecideContext, run: TaskRunMachi
   const prepared = context.preparation.ask(askOf(machine, run, inputs));
   if (prepared === null) return null;
   const env = { ...grantedEnv(context.environment, prepared.env), ...ownEnv };
-  const start = { task: definition.id, itemIndex: run.itemIndex, attempt, action, inputs, env, timeoutMs: definition.timeoutMs ?? prepared.timeoutMs, prepared };
+  const start = {
+    task: definition.id,
+    itemIndex: run.itemIndex,
+    attempt,
+    action,
+    inputs,
+    env,
+    timeoutMs: definition.timeoutMs ?? prepared.timeoutMs,
+    prepared,
+  };
   return { ...nothing, events: startedEvents(recordOf(machine, prepared)), starts: [start] };
 }
 
@@ -317,7 +326,13 @@ function runInEngine(
 function waitForChild(
   machine: Machine,
   context: DecideContext,
-  at: { run: TaskRunMachine; attempt: number; spanId: string; started: Decision["events"]; child: { workflow: string; inputs: JsonObject; wait: boolean } },
+  at: {
+    run: TaskRunMachine;
+    attempt: number;
+    spanId: string;
+    started: Decision["events"];
+    child: { workflow: string; inputs: JsonObject; wait: boolean };
+  },
 ): Pick<Decision, "events" | "sealed"> {
   const { run, attempt, spanId, child } = at;
   const inputs = machine.masks.json(child.inputs);
@@ -326,7 +341,8 @@ function waitForChild(
   const shown: JsonObject = { execution_id: context.ids.next(), workflow: machine.masks.text(child.workflow), inputs, wait: child.wait };
   const payload = { reason: "CHILD_RUNNING", child: shown, ...limit };
   const event = taskEvent(machine, run, context, { type: "trace.task.waiting", payload, attempt, spanId });
-  const sealed = inputs === child.inputs ? [] : [{ task: run.task.definition.id, itemIndex: run.itemIndex, member: "child" as const, value: child.inputs }];
+  const sealed =
+    inputs === child.inputs ? [] : [{ task: run.task.definition.id, itemIndex: run.itemIndex, member: "child" as const, value: child.inputs }];
   return { events: [...at.started, event], sealed };
 }
 

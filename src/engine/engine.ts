@@ -1,6 +1,18 @@
 // Starts, takes over and stops executions. Each is driven by a runner; the engine owns claims, places and what reaches it
 // from other processes.
-import { canonicalJson, type Clock, type ErrorBody, fail, fromErrorBody, type Ids, isCoded, type Json, type JsonObject, limits, toIJson } from "../base/index.ts";
+import {
+  canonicalJson,
+  type Clock,
+  type ErrorBody,
+  fail,
+  fromErrorBody,
+  type Ids,
+  isCoded,
+  type Json,
+  type JsonObject,
+  limits,
+  toIJson,
+} from "../base/index.ts";
 import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, type RunGrants, type WorkflowDefinition } from "../model/index.ts";
 import { maskTexts, type Vault } from "../secrets/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
@@ -138,7 +150,10 @@ export class Engine {
       const expected = new Map([[executionId, 0]]);
       const texts = masks.takeUnsealed();
       const drafts: SealedDraft[] = texts === null ? sealed : [...sealed, { task: null, itemIndex: null, member: "masks", value: texts }];
-      const events = [created, ...(request.refusal === undefined ? [] : decideRefused(machine, this.#context(), { created, error: request.refusal }))];
+      const events = [
+        created,
+        ...(request.refusal === undefined ? [] : decideRefused(machine, this.#context(), { created, error: request.refusal })),
+      ];
       await commitSealed(this.#deps, { events, opens, sideChanges, expected }, { executionId, drafts }).catch(this.#taken);
       return { executionId, state: machine.state };
     }
@@ -156,7 +171,9 @@ export class Engine {
     const row = await store.findExecution(id);
     if (row === null) throw fail("EXECUTION_NOT_FOUND", `Cannot restart execution "${id}": no such execution`);
     if (row.ended_at === null)
-      throw fail("EXECUTION_STATE", `Cannot restart execution "${id}": it is ${row.state}`, { hint: `Wait for its end, or: workflow execution cancel ${id}` });
+      throw fail("EXECUTION_STATE", `Cannot restart execution "${id}": it is ${row.state}`, {
+        hint: `Wait for its end, or: workflow execution cancel ${id}`,
+      });
     const { header, plan, sealProblem } = await restoreMachine({ ...this.#deps, plans: this.#plans }, id);
     if (sealProblem !== null) throw fromErrorBody(sealProblem);
     if (from !== null && plan.tasks.get(from)?.definition.phase !== null)

@@ -203,7 +203,7 @@ export function findRun(machine: Machine, name: string): TaskRunMachine | null {
 }
 
 /** Whether something of a task that stands among the ready ones could be decided now, were there a slot. */
-export function canBegin(run: TaskRunMachine): boolean {
+function canBegin(run: TaskRunMachine): boolean {
   return run.items === null || isStartable(run.items);
 }
 

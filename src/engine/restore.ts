@@ -119,7 +119,8 @@ async function openMachine({ store, plans, vault }: Deps, event: Event, { sealed
   const machine = newMachine(header, plan);
   if (header.restart !== null) machine.reuse = await reuseOr(machine, () => loadReuse({ store, vault }, plan, header.restart as Restart));
   machine.sealProblem = problem;
-  if (payload["sealed"] === true && inputs === null && findSealed(own, "trigger", null) === null) machine.sealProblem ??= lostValue(event.traceId, "what it was started with");
+  if (payload["sealed"] === true && inputs === null && findSealed(own, "trigger", null) === null)
+    machine.sealProblem ??= lostValue(event.traceId, "what it was started with");
   await restoreMasks(machine, vault, own);
   return machine;
 }

@@ -24,7 +24,9 @@ const pageSize = 1000;
 export async function loadReuse(deps: { store: Store; vault: Vault }, plan: CompiledWorkflow, { executionId, from }: Restart): Promise<Reuse> {
   const { store, vault } = deps;
   if ((await store.findExecution(executionId)) === null) return noReuse;
-  const sealed = new Map((await vault.openSealed(executionId)).map(({ task, itemIndex, member, value }) => [`${member} ${task ?? ""} ${itemIndex}`, value]));
+  const sealed = new Map(
+    (await vault.openSealed(executionId)).map(({ task, itemIndex, member, value }) => [`${member} ${task ?? ""} ${itemIndex}`, value]),
+  );
   const results = new Map<string, Reused & { task: string }>();
   const failed = new Set<string>();
   for (let after = -1; ; ) {

@@ -258,7 +258,8 @@ export class Runner {
     if (isOverdue(machine, this.#decidedAt)) this.#stop({ reason: "TIMEOUT", by: null });
     if (machine.stop?.active === true || machine.phase === "end" || (machine.state === "PENDING" && machine.stop !== null)) return true;
     // To say that it waits for something else now takes no place.
-    if (machine.state === "WAITING" && !hasReady(machine, this.#decidedAt)) return machine.pausedAt === null && waitingReason(machine) !== machine.reason;
+    if (machine.state === "WAITING" && !hasReady(machine, this.#decidedAt))
+      return machine.pausedAt === null && waitingReason(machine) !== machine.reason;
     return this.#deps.places.enter(this.id, machine.state !== "PENDING");
   }
 

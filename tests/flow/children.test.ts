@@ -6,7 +6,10 @@ import { failing, type Script } from "./scripted-invoker.ts";
 import { caller, type Process, World } from "./world.ts";
 
 const call = (id: string, inputs: JsonObject, more: JsonObject = {}): JsonObject => ({ id, type: "core/workflow.run", inputs, ...more });
-const echo = (ms = 100) => ({ task, env }: TaskCall): Script => (task === "broken" ? { ms, outcome: failing("BROKEN", false) } : { ms, outcome: { ok: true, output: { ...env }, artifacts: [] } });
+const echo =
+  (ms = 100) =>
+  ({ task, env }: TaskCall): Script =>
+    task === "broken" ? { ms, outcome: failing("BROKEN", false) } : { ms, outcome: { ok: true, output: { ...env }, artifacts: [] } };
 
 async function open(scriptOf = echo(), limits = { executions: 10, tasks: 50 }): Promise<{ world: World; process: Process }> {
   const world = new World({ scriptOf });
@@ -17,7 +20,10 @@ async function open(scriptOf = echo(), limits = { executions: 10, tasks: 50 }): 
 
 const child: JsonObject = {
   id: "child",
-  inputs: [{ id: "n", type: "integer", default: 1 }, { id: "s", type: "string", default: "" }],
+  inputs: [
+    { id: "n", type: "integer", default: 1 },
+    { id: "s", type: "string", default: "" },
+  ],
   tasks: [{ id: "work", run: "true", env: { N: "{{ string(inputs.n) }}", S: "{{ inputs.s }}" } }],
   outputs: { n: "{{ inputs.n }}", s: "{{ tasks.work.output.S }}" },
 };
@@ -29,7 +35,13 @@ const childOf = async (world: World, id: string) => {
 test("waits for the child and gives its outputs; a parent that waits needs no place", async () => {
   const { world, process } = await open(echo(), { executions: 1, tasks: 5 });
   await world.apply(child);
-  const parent = { id: "parent", tasks: [call("run", { workflow: "child", inputs: { n: 7 } }), { id: "after", needs: ["run"], run: "true", env: { N: "{{ string(tasks.run.output.outputs.n) }}" } }] };
+  const parent = {
+    id: "parent",
+    tasks: [
+      call("run", { workflow: "child", inputs: { n: 7 } }),
+      { id: "after", needs: ["run"], run: "true", env: { N: "{{ string(tasks.run.output.outputs.n) }}" } },
+    ],
+  };
   const id = await world.submit(process, await world.apply(parent));
   expect(await world.tasks(id)).toEqual({ run: "WAITING CHILD_RUNNING" });
   expect((await world.end(id)).state).toBe("SUCCESS");
@@ -38,7 +50,12 @@ test("waits for the child and gives its outputs; a parent that waits needs no pl
     ["after", "7"],
   ]);
   const row = await world.execution(await childOf(world, id));
-  expect([row.state, row.trigger_type, row.by, JSON.parse(row.parent ?? "{}")]).toEqual(["SUCCESS", "workflow", "user:tester", { execution_id: id, task: "run", depth: 1 }]);
+  expect([row.state, row.trigger_type, row.by, JSON.parse(row.parent ?? "{}")]).toEqual([
+    "SUCCESS",
+    "workflow",
+    "user:tester",
+    { execution_id: id, task: "run", depth: 1 },
+  ]);
   expect((await world.verify(true)).ok).toBe(true);
 });
 
@@ -63,7 +80,9 @@ test("a failed child fails the task; so does one that cannot be started, each wi
   ];
   const id = await world.submit(process, await world.apply({ id: "parent", tasks }));
   await world.end(id);
-  const codes = Object.fromEntries((await world.store.listTaskRuns(id)).map((row) => [row.task, (JSON.parse(row.error ?? "{}") as { code?: string }).code]));
+  const codes = Object.fromEntries(
+    (await world.store.listTaskRuns(id)).map((row) => [row.task, (JSON.parse(row.error ?? "{}") as { code?: string }).code]),
+  );
   expect(codes).toEqual({ failed: "EXECUTION_FAILED", missing: "WORKFLOW_NOT_FOUND", misfit: "INPUT_INVALID" });
 });
 
@@ -103,7 +122,10 @@ test("secrets of a parent are masked in its child, and those of the child in its
   const parent = {
     id: "parent",
     secrets: ["OUTER"],
-    tasks: [call("run", { workflow: "child", inputs: { s: "{{ secrets.OUTER }}" } }), { id: "after", needs: ["run"], run: "true", env: { S: "{{ tasks.run.output.outputs.s }}" } }],
+    tasks: [
+      call("run", { workflow: "child", inputs: { s: "{{ secrets.OUTER }}" } }),
+      { id: "after", needs: ["run"], run: "true", env: { S: "{{ tasks.run.output.outputs.s }}" } },
+    ],
   };
   const id = await world.submit(process, await world.apply(parent));
   expect((await world.end(id)).state).toBe("SUCCESS");

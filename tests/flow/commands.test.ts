@@ -100,7 +100,10 @@ test("a start that cannot run is created, seen and failed, without a single atte
   const { world, process } = await open();
   const target = await world.apply({ id: "refused", secrets: ["NONE"], tasks: [run("a")], finally: [run("tidy")] });
   const error = { code: "SECRETS_MISSING", kind: "invalid" as const, message: "no such secret: NONE", details: { names: ["NONE"] } };
-  const id = await world.submit(process, target, { refusal: error, trigger: { type: "cron", id: "nightly", scheduled_at: "2026-01-01T00:00:00.000Z", by: null } });
+  const id = await world.submit(process, target, {
+    refusal: error,
+    trigger: { type: "cron", id: "nightly", scheduled_at: "2026-01-01T00:00:00.000Z", by: null },
+  });
   const row = await world.execution(id);
   expect([row.state, row.reason, JSON.parse(row.error ?? "{}").code]).toEqual(["FAILED", "INVALID_INPUT", "SECRETS_MISSING"]);
   expect(world.stage.started).toEqual([]);

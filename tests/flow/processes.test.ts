@@ -163,7 +163,9 @@ test("a cancel of what ended is refused, and leaves no command behind", async ()
   const id = await world.submit(process, await world.apply({ id: "one", tasks: [run("only")] }));
   await world.end(id);
   await expect(world.pump(process.engine.command(id, { kind: "cancel" }, caller))).rejects.toMatchObject({ code: "EXECUTION_STATE" });
-  await expect(world.pump(process.engine.command(world.ids.next(), { kind: "cancel" }, caller))).rejects.toMatchObject({ code: "EXECUTION_NOT_FOUND" });
+  await expect(world.pump(process.engine.command(world.ids.next(), { kind: "cancel" }, caller))).rejects.toMatchObject({
+    code: "EXECUTION_NOT_FOUND",
+  });
   expect(await world.store.listCommands(null)).toEqual([]);
 });
 
@@ -356,7 +358,9 @@ test("two cancels at the same time of what nobody owns are both answered", async
   world.crash(process);
   const other = world.launch();
   await world.pump(other.engine.start({ takesAll: false }));
-  const answers = await world.pump(Promise.all([other.engine.command(id, { kind: "cancel" }, caller), other.engine.command(id, { kind: "cancel" }, caller)]));
+  const answers = await world.pump(
+    Promise.all([other.engine.command(id, { kind: "cancel" }, caller), other.engine.command(id, { kind: "cancel" }, caller)]),
+  );
   expect(answers.map((answer) => answer.state)).toEqual(["CANCELLED", "CANCELLED"]);
   await world.time.settle();
   expect(await world.store.listCommands(null)).toEqual([]);

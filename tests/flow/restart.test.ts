@@ -9,7 +9,9 @@ const run = (id: string, needs: string[] = [], more: JsonObject = {}): JsonObjec
 const broken = new Set<string>();
 const scriptOf = (call: TaskCall): Script => {
   const name = call.itemIndex === null ? call.task : `${call.task}[${call.itemIndex}]`;
-  return broken.has(name) ? { ms: 10, outcome: failing("BROKEN", false) } : { ms: 10, outcome: { ok: true, output: { from: name, ...call.env }, artifacts: [] } };
+  return broken.has(name)
+    ? { ms: 10, outcome: failing("BROKEN", false) }
+    : { ms: 10, outcome: { ok: true, output: { from: name, ...call.env }, artifacts: [] } };
 };
 
 async function open(): Promise<{ world: World; process: Process }> {
@@ -21,12 +23,19 @@ async function open(): Promise<{ world: World; process: Process }> {
 }
 
 const ran = (world: World, id: string) =>
-  world.stage.started.filter((call) => call.executionId === id).map((call) => (call.itemIndex === null ? call.task : `${call.task}[${call.itemIndex}]`));
+  world.stage.started
+    .filter((call) => call.executionId === id)
+    .map((call) => (call.itemIndex === null ? call.task : `${call.task}[${call.itemIndex}]`));
 
 test("after a failure only what did not succeed runs, and all that needs it", async () => {
   const { world, process } = await open();
   broken.add("b");
-  const tasks = [run("a", [], { env: { T: "{{ secrets.TOKEN }}" } }), run("b", ["a"], { env: { A: "{{ tasks.a.output.T }}" } }), run("c", ["b"]), run("d", ["a"])];
+  const tasks = [
+    run("a", [], { env: { T: "{{ secrets.TOKEN }}" } }),
+    run("b", ["a"], { env: { A: "{{ tasks.a.output.T }}" } }),
+    run("c", ["b"]),
+    run("d", ["a"]),
+  ];
   await world.pump(world.setSecret("TOKEN", "first-token"));
   const target = await world.apply({ id: "chain", inputs: [{ id: "pin", type: "string", sensitive: true }], secrets: ["TOKEN"], tasks });
   const first = await world.submit(process, target, { inputs: { pin: "secret-pin" }, labels: { team: "x" } });
@@ -79,7 +88,10 @@ test("items that succeeded stay; a restart of a restart takes over what either c
 test("a crash in the middle of a restarted one forgets nothing; a live one is not restarted", async () => {
   const { world, process } = await open();
   broken.add("b");
-  const target = await world.apply({ id: "crash", tasks: [run("a"), run("b", ["a"], { onLost: "retry" }), run("x", ["b"]), run("y", ["a"], { if: "{{ false }}" })] });
+  const target = await world.apply({
+    id: "crash",
+    tasks: [run("a"), run("b", ["a"], { onLost: "retry" }), run("x", ["b"]), run("y", ["a"], { if: "{{ false }}" })],
+  });
   const first = await world.submit(process, target);
   await world.end(first);
   broken.clear();

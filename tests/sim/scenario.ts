@@ -41,7 +41,14 @@ export function randomScenario(seed: number): Scenario {
       }))
     : [];
   const pauses = chance(random, 0.25)
-    ? [{ submission: between(random, 0, submissions.length - 1), atMs: between(random, 0, 1500), forMs: between(random, 10, 3000), process: between(random, 0, 1) }]
+    ? [
+        {
+          submission: between(random, 0, submissions.length - 1),
+          atMs: between(random, 0, 1500),
+          forMs: between(random, 10, 3000),
+          process: between(random, 0, 1),
+        },
+      ]
     : [];
   workflows.push(leaf);
   return { seed, workflows, submissions, cancels, pauses, limits: { executions: pick(random, [1, 2, 10]), tasks: pick(random, [1, 2, 5]) } };

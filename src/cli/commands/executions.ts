@@ -79,7 +79,9 @@ export async function resumeExecution(context: CliContext, { id }: { id: string 
   const { facade } = await context.connect();
   const { already, started } = await facade.resumeExecution(id);
   if (context.common.json) return context.printJson(started);
-  context.note(already ? `Execution ${started.executionId} was not paused.` : `Execution ${started.executionId} goes on; it is ${started.state} now.`);
+  context.note(
+    already ? `Execution ${started.executionId} was not paused.` : `Execution ${started.executionId} goes on; it is ${started.state} now.`,
+  );
 }
 
 type ResolveArgs = { id: string; task: string; as: string | null; output: string | null };
@@ -114,5 +116,7 @@ export async function restartExecution(context: CliContext, { id, from }: { id: 
   const restarted = await facade.restartExecution(from === null ? { id } : { id, from });
   if (context.common.json) return context.printJson(restarted);
   context.print(`${restarted.executionId}\n`);
-  context.note(`Started again as ${restarted.executionId}; it is ${restarted.state}. Watch it with: workflow execution watch ${restarted.executionId}`);
+  context.note(
+    `Started again as ${restarted.executionId}; it is ${restarted.state}. Watch it with: workflow execution watch ${restarted.executionId}`,
+  );
 }

@@ -120,7 +120,8 @@ export const executionSpecs = [
     path: "execution resolve",
     group,
     about: "Say what became of a task whose outcome is unknown",
-    details: "A task with `onLost: ask` waits for this when the server died while it ran. TASK is the task's id, with the index of an item as in each[3].",
+    details:
+      "A task with `onLost: ask` waits for this when the server died while it ran. TASK is the task's id, with the index of an item as in each[3].",
     args: { id: one("ID"), task: one("TASK") },
     options: {
       as: text("--as", "WHAT", "succeeded, failed or retry"),
@@ -139,12 +140,7 @@ export const executionSpecs = [
     about: "Compare two executions: inputs, outputs, and what became of each task",
     details: "Values that are shown masked are compared as shown. Times are not differences; durations that differ by much are listed apart.",
     args: { a: one("A"), b: one("B") },
-    examples: [
-      [
-        "What was different the second time",
-        "execution diff 0198c0de-0000-7000-8000-000000000000 0198c0de-0000-7000-8000-000000000001",
-      ],
-    ],
+    examples: [["What was different the second time", "execution diff 0198c0de-0000-7000-8000-000000000000 0198c0de-0000-7000-8000-000000000001"]],
     load: async () => (await import("../commands/execution-diff.ts")).diffExecutions,
   }),
   later(group, "execution report", "Write a report as one HTML file"),

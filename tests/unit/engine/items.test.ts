@@ -7,7 +7,9 @@ const started = (run: PureRun) => run.starts.map((start) => `${start.task}[${sta
 
 test("forEach: one run an item, all at once, outputs in item order whatever the order of their ends", () => {
   const run = begin([each(), task("after", { needs: ["each"], env: { O: "{{ tasks.each.outputs.map(o, o.n) }}", S: "{{ tasks.each.state }}" } })]);
-  expect(run.events.map((event) => event.type).slice(0, 3)).toEqual(["trace.execution.started", "trace.task.expanded", "trace.task.started"].slice(-3));
+  expect(run.events.map((event) => event.type).slice(0, 3)).toEqual(
+    ["trace.execution.started", "trace.task.expanded", "trace.task.started"].slice(-3),
+  );
   expect(run.lastPayload("trace.task.expanded")).toMatchObject({ task: "each", item_index: null, attempt: null, items: 3 });
   expect(started(run)).toEqual(["each[0] a0", "each[1] b1", "each[2] c2"]);
   run.end("each[2]", { n: 2 }).end("each[0]", { n: 0 });
@@ -41,7 +43,11 @@ test("one failed item fails the task once all have ended, with the failure of th
 });
 
 test("no items: done at once, with an empty list; what is no list fails", () => {
-  const run = begin([task("each", { forEach: "{{ inputs.list }}" }), task("after", { needs: ["each"], env: { N: "{{ size(tasks.each.outputs) }}" } })], { inputs: [{ id: "list", type: "array" }] }, { list: [] });
+  const run = begin(
+    [task("each", { forEach: "{{ inputs.list }}" }), task("after", { needs: ["each"], env: { N: "{{ size(tasks.each.outputs) }}" } })],
+    { inputs: [{ id: "list", type: "array" }] },
+    { list: [] },
+  );
   expect(run.tasks["each"]).toBe("SUCCESS SUCCESS");
   expect(run.starts.map((start) => start.env)).toEqual([{ N: "0" }]);
   const wrong = begin([task("each", { forEach: "{{ inputs.list }}" })], { inputs: [{ id: "list", type: "object" }] }, { list: {} });
@@ -99,6 +105,8 @@ test("one slot at a time, engine actions without any; the digest knows every ite
   const third = begin([each()]);
   third.end("each[0]", { a: 1 }).end("each[1]", { a: 3 }).end("each[2]", { a: 2 });
   expect(third.machine.digest).not.toBe(run.machine.digest);
-  const set = begin([{ id: "set", type: "core/value.set", forEach: [1, 2], inputs: { n: "{{ item * 2 }}" } }], { outputs: { all: "{{ tasks.set.outputs }}" } });
+  const set = begin([{ id: "set", type: "core/value.set", forEach: [1, 2], inputs: { n: "{{ item * 2 }}" } }], {
+    outputs: { all: "{{ tasks.set.outputs }}" },
+  });
   expect(set.lastPayload("trace.execution.succeeded")["outputs"]).toEqual({ all: [{ n: 2 }, { n: 4 }] });
 });
