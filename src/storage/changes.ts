@@ -144,6 +144,24 @@ export type SideTables = {
       reason: string | null;
     };
   };
+  /** Deliveries of webhooks by the sender's own id: a repeat gets the first one's execution. */
+  deliveries: {
+    key: { workflow: string; trigger: string; delivery_id: string };
+    row: { workflow: string; trigger: string; delivery_id: string; body_sha256: string; execution_id: string; expires_at: number };
+  };
+  /** File triggers that have looked once; `places` is a digest of where they look. */
+  watches: {
+    key: { workflow: string; trigger: string; places: string };
+    row: { workflow: string; trigger: string; places: string; since: number };
+  };
+  /**
+   * The version of each file that a watch knows, and when it was found gone. The version that a change finds is part of its key: of
+   * two processes that see a new one, the second is refused.
+   */
+  watched_files: {
+    key: { workflow: string; trigger: string; path: string; version: string };
+    row: { workflow: string; trigger: string; path: string; version: string; gone_at: number | null };
+  };
   /** Which key everything below is encrypted with: one row. */
   secret_key: {
     key: { id: 1 };
@@ -203,6 +221,9 @@ export const keyColumns: { [T in TableName]: readonly string[] } = {
   idempotency: ["scope", "key"],
   commands: ["command_id"],
   due_runs: ["workflow", "trigger", "scheduled_at", "state"],
+  deliveries: ["workflow", "trigger", "delivery_id"],
+  watches: ["workflow", "trigger", "places"],
+  watched_files: ["workflow", "trigger", "path", "version"],
   secret_key: ["id"],
   secrets: ["name"],
   sealed_values: ["execution_id", "task", "item_index", "member"],

@@ -290,6 +290,20 @@ export interface ScheduleStore {
   schedulesSince(): Promise<number>;
 }
 
+export interface DeliveryStore {
+  /** Null also for one that has expired. */
+  findDelivery(at: { workflow: string; trigger: string; deliveryId: string; now: number }): Promise<RowOf<"deliveries"> | null>;
+  /** Removes expired rows. */
+  sweepDeliveries(now: number): Promise<number>;
+  findWatch(workflow: string, trigger: string): Promise<RowOf<"watches"> | null>;
+  listWatches(): Promise<RowOf<"watches">[]>;
+  findWatchedFile(at: { workflow: string; trigger: string; path: string }): Promise<RowOf<"watched_files"> | null>;
+  /** Of one watch, by path. */
+  listWatchedFiles(at: { workflow: string; trigger: string; afterPath: string; limit: number }): Promise<RowOf<"watched_files">[]>;
+  /** Removes a workflow's watches, with what they know, but those of the triggers named in `keeps`. */
+  forgetWatches(workflow: string, keeps: readonly string[]): Promise<void>;
+}
+
 export interface IdempotencyStore {
   findIdempotent(scope: string, key: string, now: number): Promise<RowOf<"idempotency"> | null>;
   /** Removes expired rows. */
@@ -310,6 +324,7 @@ export interface Store
     RemovalStore,
     ClaimStore,
     ScheduleStore,
+    DeliveryStore,
     IdempotencyStore {
   readonly kind: string;
   readonly path: string;

@@ -5,6 +5,7 @@ import { Connection } from "./database.ts";
 import pluginApprovals from "./migrations/0002_plugin_approvals.sql" with { type: "text" };
 import secrets from "./migrations/0003_secrets.sql" with { type: "text" };
 import dueRuns from "./migrations/0004_due_runs.sql" with { type: "text" };
+import deliveries from "./migrations/0005_deliveries.sql" with { type: "text" };
 import removal from "./migrations/0007_removal.sql" with { type: "text" };
 import foundation from "./migrations/0001_foundation.sql" with { type: "text" };
 
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   { id: 2, name: "plugin_approvals", sql: pluginApprovals },
   { id: 3, name: "secrets", sql: secrets },
   { id: 4, name: "due_runs", sql: dueRuns },
+  { id: 5, name: "deliveries", sql: deliveries },
   { id: 7, name: "removal", sql: removal },
 ];
 

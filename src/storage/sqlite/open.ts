@@ -11,6 +11,15 @@ import { Connection, storeError } from "./database.ts";
 import { countEvents, findEvent, findEventBytes, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./events.ts";
 import { commitRequests, forgetTraces, newWriter } from "./ledger.ts";
 import { importBlob } from "./import-blob.ts";
+import {
+  findDelivery,
+  findWatch,
+  findWatchedFile,
+  forgetWatches,
+  listWatchedFiles,
+  listWatches,
+  sweepDeliveries,
+} from "./deliveries.ts";
 import { findDueRun, schedulesSince, selectDueRuns, selectWaitingRuns, sweepDueRuns } from "./due-runs.ts";
 import { insertLogs, selectLogs } from "./logs.ts";
 import { migrate, type Migration } from "./migrate.ts";
@@ -75,6 +84,7 @@ function bind(db: Connection, blobFolder: BlobPlace): Store {
     listDueRuns: later((selection) => selectDueRuns(db, selection)),
     sweepDueRuns: later((before) => sweepDueRuns(db, before)),
     schedulesSince: later(() => schedulesSince(db)),
+    ...bindDeliveries(db),
     findIdempotent: later((scope, key, now) =>
       db.get<RowOf<"idempotency">>("select * from idempotency where scope = ? and key = ? and expires_at > ?", scope, key, now),
     ),
@@ -82,6 +92,18 @@ function bind(db: Connection, blobFolder: BlobPlace): Store {
     snapshot: later(() => openSnapshot(db, blobFolder)),
     copyTo: later((target) => copyTo(db, target)),
     close: later(() => db.close()),
+  };
+}
+
+function bindDeliveries(db: Connection) {
+  return {
+    findDelivery: later((at: Parameters<Store["findDelivery"]>[0]) => findDelivery(db, at)),
+    sweepDeliveries: later((now: number) => sweepDeliveries(db, now)),
+    findWatch: later((workflow: string, trigger: string) => findWatch(db, workflow, trigger)),
+    listWatches: later(() => listWatches(db)),
+    findWatchedFile: later((at: Parameters<Store["findWatchedFile"]>[0]) => findWatchedFile(db, at)),
+    listWatchedFiles: later((at: Parameters<Store["listWatchedFiles"]>[0]) => listWatchedFiles(db, at)),
+    forgetWatches: later((workflow: string, keeps: readonly string[]) => forgetWatches(db, workflow, keeps)),
   };
 }
 

@@ -67,6 +67,18 @@ create table commands (
 
 create index commands_by_execution on commands (execution_id);
 
+create table deliveries (
+  workflow text not null,
+  "trigger" text not null,
+  delivery_id text not null,
+  body_sha256 text not null,
+  execution_id text not null,
+  expires_at integer not null,
+  primary key (workflow, "trigger", delivery_id)
+) strict, without rowid;
+
+create index deliveries_by_expiry on deliveries (expires_at);
+
 create table due_runs (
   workflow text not null,
   "trigger" text not null,
@@ -305,6 +317,23 @@ create table traces (
 ) strict;
 
 create index traces_by_subject on traces (subject, ordinal);
+
+create table watched_files (
+  workflow text not null,
+  "trigger" text not null,
+  path text not null,
+  version text not null,
+  gone_at integer,
+  primary key (workflow, "trigger", path)
+) strict, without rowid;
+
+create table watches (
+  workflow text not null,
+  "trigger" text not null,
+  places text not null,
+  since integer not null,
+  primary key (workflow, "trigger")
+) strict, without rowid;
 
 create table workflows (
   id text primary key,
