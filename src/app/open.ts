@@ -25,6 +25,7 @@ import { type AppContext, systemEvent, systemOpens } from "./context.ts";
 import { bindFacade } from "./local-facade.ts";
 import { runOneShot } from "./one-shot.ts";
 import { createActionRunner } from "./action-runner.ts";
+import { checkMasterKey } from "./key-check.ts";
 import { createPluginAdmin } from "./plugin-admin.ts";
 import { createRegistry } from "./registry.ts";
 import { reportSandbox } from "./sandbox-report.ts";
@@ -183,6 +184,7 @@ async function startServer(context: AppContext, caller: Caller, workspaces: Work
   const stack = { platform: process.platform, arch: process.arch, store: context.store.kind, sandbox: context.sandbox().level };
   const payload = { version, system_trace_id: context.systemTraceId, stack };
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.server.started", payload })], opens: systemOpens(context) });
+  await checkMasterKey(context, caller, onTrouble);
   await seedKeys(context, caller, onTrouble);
   await context.store.sweepBlobs(context.clock.now());
   await sweepWorkspaces(context.store, workspaces);

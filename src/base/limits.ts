@@ -38,6 +38,8 @@ export const limits = {
   secretBytesMax: 64 * 1024,
   /** Shorter values would be found in every second word: they are not masked. */
   maskedBytesMin: 4,
+  /** Texts in the sensitive inputs of one start: each is looked for, in all its forms, in all that the execution shows. */
+  sensitiveTextsMax: 10_000,
   pageMax: 500,
   pageDefault: 50,
   waitMsMax: 60_000,

@@ -5,13 +5,14 @@ import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, 
 import { maskTexts, type Vault } from "../secrets/index.ts";
 import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
 import { draftEvent, type Ledger } from "../trace/index.ts";
+import { sensitiveTexts } from "../workflow/index.ts";
 import { grantedEnv } from "./actions.ts";
 import type { EngineContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
 import { type ExecutionHeader, isEnded, type Machine, newMachine, type TriggerPayload } from "./machine.ts";
 import { Places } from "./places.ts";
 import { Plans } from "./plans.ts";
-import { Masks, sensitiveTexts, shownInputs } from "./masks.ts";
+import { Masks, shownInputs } from "./masks.ts";
 import type { OwnerWatch, TaskInvoker, Timers } from "./ports.ts";
 import { secretsMissing } from "./preparations.ts";
 import { commitSealed, type SealedDraft } from "./sealing.ts";
@@ -51,6 +52,8 @@ export type SubmitRequest = {
   allow?: RunGrants | null;
   caller: Caller;
   sideChanges: readonly RowChange[];
+  /** Kept sealed: a digest of what was asked for, where inputs could be guessed from it. */
+  requestDigest?: string;
 };
 
 const leaseMs = 15_000;
@@ -110,6 +113,8 @@ export class Engine {
     const { executionId } = request;
     const { plan, row } = await this.#plans.load(request.workflow, request.revision);
     const masks = await this.#masksOf(plan.definition, request);
+    // Forms of large values take their time: others have their turns meanwhile.
+    await masks.masker.ready();
     if (this.#isStopping) throw fail("NOT_READY", "Cannot start an execution: the server is stopping");
     if (this.#places.queued >= limits.queueMax)
       throw fail("QUEUE_FULL", `Cannot start an execution: ${limits.queueMax} wait already`, { hint: "Try again when some have ended." });
@@ -117,8 +122,7 @@ export class Engine {
     if (this.#runners.has(executionId)) throw fail("ALREADY_EXISTS", `Cannot start the execution: its id "${executionId}" is taken`);
     const header = this.#headerOf(request, { row, definition: plan.definition, masks });
     const machine = { ...newMachine(header, plan), masks };
-    const { inputs } = header;
-    const sealed: SealedDraft[] = header.shownInputs === inputs ? [] : [{ task: null, itemIndex: null, member: "inputs", value: inputs }];
+    const sealed = draftsOf(header, request);
     const opens = new Map([[executionId, { subject: "execution" as const, subjectId: executionId }]]);
     const created = this.#createdEvent(machine, request);
     const { sideChanges } = request;
@@ -403,4 +407,12 @@ const lasting: readonly string[] = ["INTERNAL", "WORKFLOW_INVALID", "BLOB_NOT_FO
 /** What will not be better at the next try, unlike a busy store or a lost claim. */
 function isOurMistake(cause: unknown): boolean {
   return !isCoded(cause) || lasting.includes(cause.code);
+}
+
+/** What of a start is sealed beside its masks. */
+function draftsOf({ inputs, shownInputs }: ExecutionHeader, { requestDigest }: SubmitRequest): SealedDraft[] {
+  const drafts: SealedDraft[] = [];
+  if (shownInputs !== inputs) drafts.push({ task: null, itemIndex: null, member: "inputs", value: inputs });
+  if (requestDigest !== undefined) drafts.push({ task: null, itemIndex: null, member: "request", value: requestDigest });
+  return drafts;
 }

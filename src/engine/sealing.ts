@@ -3,8 +3,8 @@ import { isCoded, type Json } from "../base/index.ts";
 import type { Vault } from "../secrets/index.ts";
 import type { Ledger, LedgerCommit, LedgerReceipt } from "../trace/index.ts";
 
-/** `inputs`, `outputs` and `masks` are the execution's, `output` is a task run's. */
-export type SealedMember = "inputs" | "outputs" | "masks" | "output";
+/** `inputs`, `outputs`, `masks` and `request` (what a repeat of the start is known by) are the execution's, `output` is a task run's. */
+export type SealedMember = "inputs" | "outputs" | "masks" | "request" | "output";
 export type SealedDraft = { task: string | null; itemIndex: number | null; member: SealedMember; value: Json };
 
 /** Rotations of the key that may come between encrypting and writing. */

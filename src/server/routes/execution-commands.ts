@@ -3,7 +3,7 @@ import { type TSchema, Type } from "@sinclair/typebox";
 import { fail } from "../../base/index.ts";
 import { StartedSchema } from "../../model/index.ts";
 import { jsonAnswer } from "../http/answer.ts";
-import { type BodyForm, route, type Route } from "../route.ts";
+import { type BodyForm, nothingBody, route, type Route } from "../route.ts";
 import { executionId } from "./path-params.ts";
 
 const tag = "executions";
@@ -11,7 +11,6 @@ const strict = { additionalProperties: false } as const;
 const jsonBody = <B extends TSchema>(schema: B): BodyForm<B> => ({ types: ["application/json"], read: "json", schema });
 const optional = <B extends TSchema>(schema: B): BodyForm<B> => ({ ...jsonBody(schema), optional: true });
 
-const NothingBody = Type.Object({}, strict);
 const RestartBody = Type.Object({ from: Type.Optional(Type.String({ minLength: 1 })) }, strict);
 const ResolveBody = Type.Object(
   {
@@ -58,15 +57,14 @@ export const executionCommandRoutes: readonly Route[] = [
     tag,
     scope: "execution:write",
     params: { id: executionId },
-    body: optional(NothingBody),
     answers,
     handler: async ({ facade, params }) => {
       const { already, started } = await facade.cancelExecution(params.id);
       return jsonAnswer(started, already ? 200 : 202);
     },
   }),
-  later({ path: "/api/v1/executions/:id/pause", verb: "Pause", body: optional(NothingBody) }),
-  later({ path: "/api/v1/executions/:id/resume", verb: "Resume", body: optional(NothingBody) }),
+  later({ path: "/api/v1/executions/:id/pause", verb: "Pause", body: nothingBody }),
+  later({ path: "/api/v1/executions/:id/resume", verb: "Resume", body: nothingBody }),
   later({ path: "/api/v1/executions/:id/restart", verb: "Restart", body: optional(RestartBody) }),
   later({ path: "/api/v1/executions/:id/resolve", verb: "Resolve", body: jsonBody(ResolveBody) }),
   route({
