@@ -32,7 +32,11 @@ export function renderEvents(): string {
     const rows = definitions.map(({ type, severity, payload, means }) => [`\`${type}\``, severity, renderMembers(payload), means]);
     return `## ${group}\n\n${renderTable(["type", "severity", "payload", "meaning"], rows)}`;
   });
-  const intro = "`?` marks a member that may be left out. The severity is the usual one; an event may carry another.";
+  const intro = [
+    "`?` marks a member that may be left out. The severity is the usual one; an event may carry another.",
+    "Secrets, and inputs marked `sensitive`, stand as `***` in inputs, outputs and errors. `sealed: true` says that the inputs, outputs or output of",
+    "this event were changed so: the true value is not in the ledger but encrypted beside it ([secrets](../secrets.md#what-is-masked)).",
+  ].join("\n");
   return `${[generatedNote, "# Events", form, renderTable(["member", "what it is"], members), intro, ...sections].join("\n\n")}\n`;
 }
 

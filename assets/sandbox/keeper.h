@@ -441,7 +441,15 @@ static void give_up_rights(const struct keeper *keeper, u32 step) {
  * call does both, closing nothing where it cannot part the tables; containers forbid unshare, but not this one. The task
  * never has the listener: its execve parts the tables too, and closes what is not passed on.
  */
+/* A question that came before there was a task to hear it lies with the keeper: it is passed on, and heard once the task runs. */
+static void pass_question_on(u32 task) {
+  u64 asked = 1ul << (SIGTERM - 1);
+  const struct timespec now = {0, 0};
+  if (syscall6(SYS_rt_sigtimedwait, (long)&asked, 0, (long)&now, 8, 0, 0) == SIGTERM) call(SYS_kill, (long)task, SIGTERM, 0);
+}
+
 static void __attribute__((noreturn)) keep(const struct keeper *keeper, u32 step, u32 task, int signals, int ready) {
+  pass_question_on(task);
   long hidden = call(SYS_prctl, PR_SET_DUMPABLE, 0, 0);
   if (hidden < 0) fail_step(step, hidden);
   give_up_rights(keeper, step);

@@ -4,6 +4,7 @@ import type { LoadedConfig } from "../config/index.ts";
 import type { Caller, Execution, Permissions, RunGrants } from "../model/index.ts";
 import type { BackupAdmin } from "./backup/admin.ts";
 import type { Facade } from "./facade.ts";
+import type { HookRequest } from "./verbs/hooks.ts";
 import type { VerifyReport, VerifyRequest } from "../trace/index.ts";
 
 export type AppOptions = {
@@ -86,6 +87,11 @@ export interface App {
   readonly ready: boolean;
   /** Sees to it that `<data>/admin.key` holds a key that works. @throws STORE_UNAVAILABLE */
   ensureAdminKey(): Promise<void>;
+  /**
+   * What a webhook's sender delivers. @throws NOT_FOUND, METHOD_NOT_ALLOWED, UNAUTHORIZED, BAD_REQUEST, INPUT_INVALID,
+   * IDEMPOTENCY_MISMATCH, QUEUE_FULL
+   */
+  deliverHook(request: HookRequest): Promise<{ executionId: string }>;
   runOneShot(request: OneShotRequest): Promise<OneShot>;
   /** What only the machine's own user does with plugins: there is no route for it. */
   readonly plugins: PluginAdmin;

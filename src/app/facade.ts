@@ -9,7 +9,6 @@ import type {
   CreatedKey,
   Execution,
   ExecutionList,
-  Key,
   KeyList,
   LogItem,
   LogPage,
@@ -97,6 +96,9 @@ export type EventFilter = { severity?: string; eventType?: string };
 export type EventQuery = EventFilter & { traceId: string; sinceSequence?: number; limit?: number; offset?: number };
 /** `events` are the bytes as sent, one JSON text each. */
 export type EventPage = { traceId: string; events: string[]; totalCount: number; hasMore: boolean };
+export type NewestQuery = EventFilter & { beforeSeq?: number; limit?: number };
+/** The oldest of them first; `events` as in a page of one trace. With the first one's seq as `beforeSeq` the reader goes on backwards. */
+export type NewestEvents = Pick<EventPage, "events" | "hasMore">;
 /** Without a start (neither `sinceSeq` nor `sinceSequence`) a stream gives only new events. */
 export type EventStreamQuery = EventFilter & { traceId: string | null; sinceSeq?: number; sinceSequence?: number };
 
@@ -109,7 +111,7 @@ export type FireRequest = { workflow: string; trigger?: string };
 /** Times in milliseconds; both count themselves. */
 export type BackfillRequest = { workflow: string; trigger: string; from: number; to: number; dryRun?: boolean };
 
-export type NewKey = { name?: string; principal: Principal; roles: string[]; scopes: string[]; expiresAt?: string };
+export type NewKey = { name?: string | null; principal: Principal; roles: string[]; scopes: string[]; expiresAt?: string };
 
 /** Every verb throws CodedError with the codes of errors.md; the comments name the particular ones. */
 export interface Facade {
@@ -177,6 +179,8 @@ export interface Facade {
   listTraces(query: Page & { subject?: string }): Promise<TraceList>;
   /** @throws TRACE_NOT_FOUND, BAD_REQUEST */
   listEvents(query: EventQuery): Promise<EventPage>;
+  /** Of all traces, the filter applied before they are counted. @throws BAD_REQUEST */
+  listNewestEvents(query: NewestQuery): Promise<NewestEvents>;
   /** One JSON text each with its store-wide order; a slow reader is paged from the store, never dropped. @throws TRACE_NOT_FOUND */
   streamEvents(query: EventStreamQuery, signal: AbortSignal): AsyncIterable<{ seq: number; text: string }>;
 
@@ -184,7 +188,7 @@ export interface Facade {
   createKey(request: NewKey): Promise<CreatedKey>;
   listKeys(page: Page): Promise<KeyList>;
   /** @throws KEY_NOT_FOUND */
-  revokeKey(id: string): Promise<Key>;
+  revokeKey(id: string): Promise<void>;
 
   /** Without values. */
   listSecrets(page: Page): Promise<SecretList>;

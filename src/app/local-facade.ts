@@ -42,6 +42,7 @@ export function bindFacade(context: AppContext, caller: Caller): Facade {
     reloadPlugins: () => verbs.reloadPlugins(context),
     listTraces: (query) => verbs.listTraces(context, query),
     listEvents: (query) => verbs.listEvents(context, query),
+    listNewestEvents: (query) => verbs.listNewestEvents(context, query),
     streamEvents: (query, signal) => streamEvents(context, query, signal),
     createKey: (request) => verbs.createKey(context, caller, request),
     listKeys: (page) => verbs.listKeys(context, page),

@@ -27,6 +27,7 @@ import { bindFacade } from "./local-facade.ts";
 import { runOneShot } from "./one-shot.ts";
 import { Scheduler } from "./triggers/index.ts";
 import { createActionRunner } from "./action-runner.ts";
+import { checkMasterKey } from "./key-check.ts";
 import { createPluginAdmin } from "./plugin-admin.ts";
 import { createRegistry } from "./registry.ts";
 import { reportSandbox } from "./sandbox-report.ts";
@@ -35,6 +36,7 @@ import { ServiceSession } from "./session.ts";
 import { osUserName, processOwner, systemClock, systemIds, systemOwners, systemTimers } from "./system.ts";
 import { AppInvoker } from "./task-invoker.ts";
 import { openVault } from "./vault.ts";
+import { deliverHook } from "./verbs/hooks.ts";
 
 /** @throws STORE_UNAVAILABLE, SCHEMA_TOO_NEW, CONFIG_INVALID */
 export async function openApp(options: AppOptions): Promise<App> {
@@ -104,6 +106,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
     authenticate: (key) => authenticator.authenticate(key),
     isKeyLive: (keyId) => authenticator.isLive(keyId),
     ensureAdminKey: () => ensureAdminKey(context, local, { isLive: async (key) => (await authenticator.authenticate(key)) !== null, onTrouble }),
+    deliverHook: (request) => deliverHook(context, service, request),
     runOneShot: (request) =>
       runOneShot(context, local, request, { keep: (id) => workspaces.keep(id), observe: (id, observer) => invoker.observe(id, observer) }),
     plugins: createPluginAdmin(context, local),
@@ -219,6 +222,7 @@ async function startServer(context: AppContext, caller: Caller, workspaces: Work
   const stack = { platform: process.platform, arch: process.arch, store: context.store.kind, sandbox: context.sandbox().level };
   const payload = { version, system_trace_id: context.systemTraceId, stack };
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.server.started", payload })], opens: systemOpens(context) });
+  await checkMasterKey(context, caller, onTrouble);
   await seedKeys(context, caller, onTrouble);
   await context.store.sweepBlobs(context.clock.now());
   await sweepWorkspaces(context.store, workspaces);

@@ -15,6 +15,7 @@ export function openVault(loaded: LoadedConfig, store: Store, commit: VaultDeps[
     secretKey: loaded.secretKey,
     secretKeyOld: loaded.secretKeyOld,
     clock: systemClock,
+    onTrouble: (text) => void process.stderr.write(`${text}\n`),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   });
 }

@@ -146,21 +146,26 @@ export type ErrorBody = {
   message: string;
   details?: Record<string, unknown>;
   hint?: string;
+  /** Of the HTTP request that was refused with it. */
+  request_id?: string;
 };
 
-export type ErrorOptions = { details?: Record<string, unknown>; hint?: string; cause?: unknown };
+export type ErrorOptions = { details?: Record<string, unknown>; hint?: string; requestId?: string; cause?: unknown };
 
 /** An error with a permanent code. Match on `code`, never on the class. */
 export class CodedError extends Error {
   readonly code: ErrorCode;
   readonly details: Record<string, unknown> | undefined;
   readonly hint: string | undefined;
+  /** Of the request that a server refused with it. */
+  readonly requestId: string | undefined;
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "CodedError";
     this.code = code;
     this.details = options.details;
     this.hint = options.hint;
+    this.requestId = options.requestId;
   }
 }
 
@@ -197,6 +202,7 @@ export function toErrorBody(thrown: unknown): ErrorBody {
   const body: ErrorBody = { code: thrown.code, kind: kindOf(thrown.code), message: thrown.message };
   if (thrown.details !== undefined) body.details = thrown.details;
   if (thrown.hint !== undefined) body.hint = thrown.hint;
+  if (thrown.requestId !== undefined) body.request_id = thrown.requestId;
   return body;
 }
 
@@ -206,6 +212,7 @@ export function fromErrorBody(body: ErrorBody): CodedError {
   const options: ErrorOptions = {};
   if (body.details !== undefined) options.details = body.details;
   if (body.hint !== undefined) options.hint = body.hint;
+  if (body.request_id !== undefined) options.requestId = body.request_id;
   return fail(known ? (body.code as ErrorCode) : "INTERNAL", known ? body.message : `${body.code}: ${body.message}`, options);
 }
 

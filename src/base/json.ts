@@ -60,16 +60,16 @@ export function toIJson(value: unknown, path = "", depth = 0): Json {
       return value;
     case "number":
       if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
-        throw fail("OUTPUT_INVALID", `Cannot store the number ${value}: not an I-JSON number`, { details: { path } });
+        throw fail("OUTPUT_INVALID", `Cannot store the number at "${path}": not an I-JSON number`, { details: { path } });
       return value;
     case "bigint":
       if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))
-        throw fail("OUTPUT_INVALID", `Cannot store the integer ${value}: beyond ±(2^53−1)`, { details: { path } });
+        throw fail("OUTPUT_INVALID", `Cannot store the integer at "${path}": beyond ±(2^53−1)`, { details: { path } });
       return Number(value);
     case "object":
       return objectToIJson(value, path, depth);
     default:
-      throw fail("OUTPUT_INVALID", `Cannot store a ${typeof value}: not JSON`, { details: { path } });
+      throw fail("OUTPUT_INVALID", `Cannot store a ${typeof value} at "${path}": not JSON`, { details: { path } });
   }
 }
 

@@ -33,6 +33,8 @@ export const limits = {
   missedRunsMax: 100,
   /** How long it is kept which times of a trigger were started, and so how far back a backfill reaches: a year. */
   backfillMsMax: 366 * 86_400_000,
+  /** How long the id of a webhook's delivery is kept: senders give up repeating after days. */
+  deliveryMsMax: 7 * 86_400_000,
   /** Executions that may wait for a place. */
   queueMax: 10_000,
   expressionMsMax: 100,
@@ -44,6 +46,8 @@ export const limits = {
   secretBytesMax: 64 * 1024,
   /** Shorter values would be found in every second word: they are not masked. */
   maskedBytesMin: 4,
+  /** Texts in the sensitive inputs of one start: each is looked for, in all its forms, in all that the execution shows. */
+  sensitiveTextsMax: 10_000,
   pageMax: 500,
   pageDefault: 50,
   waitMsMax: 60_000,

@@ -38,19 +38,21 @@ export type HttpConnection = {
  */
 export async function connectHttp(context: CliContext): Promise<HttpConnection> {
   const loaded = await context.loadConfig();
-  const server = findServer(context, loaded) ?? (await serveSelf(context));
+  const server = findServer(context, loaded) ?? (await serveSelf(context, loaded));
   const { createRemoteFacade } = await import("./remote/remote-facade.ts");
   return { facade: createRemoteFacade(server), loaded: server.isOwn ? loaded : null };
 }
 
-async function serveSelf(context: CliContext): Promise<RemoteServer> {
+/** Whoever runs this owns the store and needs no key; one that he gives says as whom he wants to act. */
+async function serveSelf(context: CliContext, loaded: LoadedConfig): Promise<RemoteServer> {
   const app = await openStore(context, "command");
   const { systemClock, systemIds } = await import("../app/index.ts");
   const { createServer } = await import("../server/index.ts");
   // Nobody keeps a log for this process: what went wrong in it is said here.
   const routes = createServer({ app, clock: systemClock, ids: systemIds, onInternalError: context.printError });
-  const answer = (request: Request): Promise<Response> => routes.handle(request, app.localCaller());
-  return { url: "http://localhost", key: null, keyProblem: null, isOwn: true, answer };
+  const key = findGivenKey(context, loaded);
+  const answer = (request: Request): Promise<Response> => (key === null ? routes.handle(request, app.localCaller()) : routes.handle(request));
+  return { url: "http://localhost", key, keyProblem: null, isOwn: true, answer };
 }
 
 async function connectRemote(server: RemoteServer): Promise<Connection> {
@@ -81,13 +83,18 @@ function findLocalServer(context: CliContext, loaded: LoadedConfig): RemoteServe
 
 // The admin key of a data folder is for its own server alone.
 function findKey(context: CliContext, loaded: LoadedConfig, isOwn: boolean): Pick<RemoteServer, "key" | "keyProblem"> {
-  const given = context.common.apiKey ?? loaded.apiKey;
-  if (given !== null && given !== "") return { key: given, keyProblem: null };
+  const given = findGivenKey(context, loaded);
+  if (given !== null) return { key: given, keyProblem: null };
   if (!isOwn) return { key: null, keyProblem: null };
   const found = findAdminKey(loaded.dataDir);
   if (found.key === null) return found;
   const path = adminKeyPath(loaded.dataDir);
   return { key: found.key, keyProblem: `The key in "${path}" is not valid any more. Restart the server: it writes a new one.` };
+}
+
+function findGivenKey(context: CliContext, loaded: LoadedConfig): string | null {
+  const given = context.common.apiKey ?? loaded.apiKey;
+  return given === "" ? null : given;
 }
 
 function parseServerUrl(text: string): string {

@@ -30,6 +30,8 @@ export type CliContext = {
   note(text: string): void;
   /** A line that people must see: also with `--json`, where it stands before the envelope. `--quiet` drops it. */
   remark(text: string): void;
+  /** A remark on a danger, which `--quiet` does not drop either. */
+  warn(text: string): void;
   /** A note said only with `--verbose`. */
   detail(text: string): void;
   /** An error on stderr that does not end the command by itself. */
@@ -65,6 +67,7 @@ export async function openContext(io: CliIo, program: string, common: CommonOpti
     remark: (text) => {
       if (!common.quiet) io.stderr(`${text}\n`);
     },
+    warn: (text) => io.stderr(`${text}\n`),
     detail: (text) => {
       if (common.verbose && !common.quiet && !common.json) io.stderr(`${text}\n`);
     },

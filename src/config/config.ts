@@ -1,7 +1,10 @@
 // The configuration's shape with its defaults; `load.ts` finds the values and says who set each.
 import { FormatRegistry, type Static, Type } from "@sinclair/typebox";
 import { parseDuration } from "../base/index.ts";
-import { findNetworkProblem, findPathProblem, PrincipalSchema, type Role, roles } from "../model/index.ts";
+import { findNetworkProblem, findPathProblem, PrincipalSchema, registerFormats, type Role, roles, scopes } from "../model/index.ts";
+
+// For the times among the settings.
+registerFormats();
 
 /** Name of the TypeBox format that durations in the configuration carry. */
 export const durationFormat = "duration-text";
@@ -43,6 +46,19 @@ const KeyName = Type.String({ minLength: 1, maxLength: 200 });
 // What fits into a header as one word; who chooses a key himself is to choose a long one.
 const SeededKey = Type.String({ pattern: "^[\\x21-\\x7e]{20,200}$", "x-expects": "20 to 200 visible ASCII characters without blanks" });
 const RoleName = Type.Union((Object.keys(roles) as Role[]).map((role) => Type.Literal(role)));
+const ScopeName = Type.Union(scopes.map((scope) => Type.Literal(scope)));
+/** A key as `POST /api/v1/keys` takes it, with the key itself; that it has a role or a scope is seen when it is stored. */
+const SeededKeySchema = Type.Object(
+  {
+    name: Type.Optional(KeyName),
+    key: SeededKey,
+    principal: PrincipalSchema,
+    roles: Type.Optional(Type.Array(RoleName)),
+    scopes: Type.Optional(Type.Array(ScopeName)),
+    expiresAt: Type.Optional(Type.Union([Type.Null(), Type.String({ format: "date-time", "x-expects": "a time such as 2030-01-31T00:00:00Z" })])),
+  },
+  strict,
+);
 
 /** Every key, its type, bounds and default; docs/reference/config.md and `config show` are made from this. */
 export const ConfigSchema = Type.Object(
@@ -60,14 +76,13 @@ export const ConfigSchema = Type.Object(
           description: "PEM files.",
         }),
         insecure: Type.Boolean({ default: false, description: "Allow plain HTTP on an address that is not loopback." }),
-        apiKeys: Type.Array(
-          Type.Object({ name: KeyName, key: SeededKey, principal: PrincipalSchema, roles: Type.Array(RoleName, { minItems: 1 }) }, strict),
-          {
-            default: [],
-            description:
-              "Keys that the start of a server stores: name, key, principal {type, id}, roles. Others are made with `workflow key create`.",
-          },
-        ),
+        apiKeys: Type.Array(SeededKeySchema, {
+          default: [],
+          description: [
+            "Keys that the start of a server stores: name, key, principal {type, id}, roles, scopes, expiresAt.",
+            "Others are made with `workflow key create`.",
+          ].join(" "),
+        }),
         publicUrl: Type.Union([Type.Null(), Type.String()], { default: null, description: "The URL under which others reach this server." }),
         drainTimeout: Duration("30s"),
       },

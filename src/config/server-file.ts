@@ -20,7 +20,7 @@ export type ServerRecord = {
 
 /** The record of the live server of this data folder; null when there is none or it is stale. */
 export function readServerFile(dataDir: string): ServerRecord | null {
-  const record = parseRecord(pathOf(dataDir));
+  const record = parseRecord(serverFilePath(dataDir));
   return record !== null && isAlive(record) ? record : null;
 }
 
@@ -30,7 +30,7 @@ export function readServerFile(dataDir: string): ServerRecord | null {
  */
 export function writeServerFile(dataDir: string, server: Omit<ServerRecord, "pid" | "startTicks">): ServerRecord {
   const record: ServerRecord = { pid: process.pid, ...server, startTicks: processStamp(process.pid) };
-  const path = pathOf(dataDir);
+  const path = serverFilePath(dataDir);
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
   try {
@@ -48,11 +48,11 @@ export function writeServerFile(dataDir: string, server: Omit<ServerRecord, "pid
 
 /** Removes the record if it is this process's own. */
 export function removeServerFile(dataDir: string): void {
-  const path = pathOf(dataDir);
+  const path = serverFilePath(dataDir);
   if (parseRecord(path)?.pid === process.pid) rmSync(path, { force: true });
 }
 
-function pathOf(dataDir: string): string {
+export function serverFilePath(dataDir: string): string {
   return join(dataDir, "server.json");
 }
 

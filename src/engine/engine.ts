@@ -1,36 +1,26 @@
 // Starts, takes over and stops executions. Each is driven by a runner; the engine owns claims, places and what reaches it
 // from other processes.
-import {
-  canonicalJson,
-  type Clock,
-  type ErrorBody,
-  fail,
-  fromErrorBody,
-  type Ids,
-  isCoded,
-  type Json,
-  type JsonObject,
-  limits,
-  toIJson,
-} from "../base/index.ts";
-import { actorOf, anyVariable, type Caller, type ExecutionState, principalText, type RunGrants, type WorkflowDefinition } from "../model/index.ts";
+import { canonicalJson, type Clock, fail, fromErrorBody, type Ids, isCoded, limits } from "../base/index.ts";
+import { anyVariable, type Caller, type ExecutionState, principalText, type WorkflowDefinition } from "../model/index.ts";
 import { maskTexts, type Vault } from "../secrets/index.ts";
-import type { ClaimFence, RowChange, RowOf, Store } from "../storage/index.ts";
-import { draftEvent, type Ledger } from "../trace/index.ts";
+import type { ClaimFence, RowOf, Store } from "../storage/index.ts";
+import type { Ledger } from "../trace/index.ts";
+import { sensitiveTexts } from "../workflow/index.ts";
 import { grantedEnv } from "./actions.ts";
 import { type ChildAsk, type ChildEnd, childEnd, childStart, notStarted } from "./children.ts";
 import { type Command, parseCommand } from "./commands.ts";
 import type { EngineContext } from "./decision.ts";
 import { decideRecovery } from "./decide.ts";
 import { decideRefused } from "./end.ts";
-import { type ExecutionHeader, isEnded, type Machine, nameOf, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";
+import { isEnded, type Machine, nameOf, newMachine } from "./machine.ts";
 import { Places } from "./places.ts";
 import { Plans } from "./plans.ts";
-import { Masks, sensitiveTexts, shownInputs } from "./masks.ts";
+import { Masks } from "./masks.ts";
 import type { OwnerWatch, TaskInvoker, Timers } from "./ports.ts";
 import { secretsMissing } from "./preparations.ts";
-import { loadReuse, noReuse, type Restart } from "./reuse.ts";
+import { loadReuse, noReuse } from "./reuse.ts";
 import { commitSealed, type SealedDraft } from "./sealing.ts";
+import { createdEvent, headerOf, type SubmitRequest } from "./submission.ts";
 import { restoreMachine } from "./restore.ts";
 import { describeAbandon, Runner } from "./runner.ts";
 
@@ -53,28 +43,6 @@ export type EngineDeps = {
   /** False where AUTOKESTRA_DISABLE_RUNTIME is set: executions are accepted, none is run. */
   runs: boolean;
   onTrouble: (text: string) => void;
-};
-
-export type SubmitRequest = {
-  workflow: string;
-  revision: number;
-  inputs: JsonObject;
-  trigger: TriggerPayload;
-  triggerData?: TriggerData | null;
-  /** Why it cannot run: it is created all the same, so that it is seen, and fails with this before anything of it begins. */
-  refusal?: ErrorBody;
-  labels: Record<string, string>;
-  executionId: string;
-  timeoutMs: number | null;
-  /** The run that starts it, and texts that it masks because its parent does. */
-  parent?: ExecutionHeader["parent"];
-  masks?: readonly string[];
-  /** Reuses what that execution of the same revision came to. */
-  restart?: Restart | null;
-  /** Granted for this run beside the workflow's block (`run --allow-*`). */
-  allow?: RunGrants | null;
-  caller: Caller;
-  sideChanges: readonly RowChange[];
 };
 
 const leaseMs = 15_000;
@@ -136,15 +104,17 @@ export class Engine {
     const masks = await this.#masksOf(plan.definition, request);
     const reuse = request.restart == null ? noReuse : await loadReuse(this.#deps, plan, request.restart);
     masks.add([...reuse.masks, ...(request.masks ?? [])]);
+    // Forms of large values take their time: others have their turns meanwhile.
+    await masks.masker.ready();
     if (this.#isStopping) throw fail("NOT_READY", "Cannot start an execution: the server is stopping");
     if (this.#places.queued >= limits.queueMax)
       throw fail("QUEUE_FULL", `Cannot start an execution: ${limits.queueMax} wait already`, { hint: "Try again when some have ended." });
     // The store refuses an id that was used before; one that runs here must keep its runner.
     if (this.#runners.has(executionId)) throw fail("ALREADY_EXISTS", `Cannot start the execution: its id "${executionId}" is taken`);
-    const header = this.#headerOf(request, { row, definition: plan.definition, masks });
+    const header = headerOf(this.#deps, request, { row, definition: plan.definition, masks });
     const machine = { ...newMachine(header, plan), masks, reuse };
     const opens = new Map([[executionId, { subject: "execution" as const, subjectId: executionId }]]);
-    const { created, sealed } = this.#createdEvent(machine, request);
+    const { created, sealed } = createdEvent(this.#deps, machine, request);
     const { sideChanges } = request;
     if (!this.#deps.runs || request.refusal !== undefined) {
       const expected = new Map([[executionId, 0]]);
@@ -205,60 +175,6 @@ export class Engine {
     if (missing.length > 0) throw secretsMissing(`run workflow "${workflow}"`, missing);
     masks.add([...found.values()].flatMap(maskTexts));
     return masks;
-  }
-
-  #headerOf(request: SubmitRequest, at: { row: RowOf<"revisions">; definition: WorkflowDefinition; masks: Masks }): ExecutionHeader {
-    const { row, definition, masks } = at;
-    const inputs = toIJson(request.inputs) as JsonObject;
-    return {
-      executionId: request.executionId,
-      workflow: request.workflow,
-      revision: request.revision,
-      sha256: row.sha256,
-      inputs,
-      triggerData: request.triggerData ?? null,
-      shownInputs: shownInputs(definition, inputs, masks),
-      trigger: request.trigger,
-      labels: request.labels,
-      timeoutMs: request.timeoutMs ?? definition.timeoutMs,
-      createdAt: this.#deps.clock.now(),
-      sessionId: request.caller.sessionId,
-      actor: actorOf(request.caller.principal),
-      rootSpanId: this.#deps.ids.next(),
-      parentSpanId: null,
-      folder: row.folder,
-      allow: request.allow ?? null,
-      parent: request.parent ?? null,
-      restart: request.restart ?? null,
-    };
-  }
-
-  #createdEvent(machine: Machine, request: SubmitRequest) {
-    const { header } = machine;
-    const payload: JsonObject = {
-      execution_id: header.executionId,
-      workflow: header.workflow,
-      revision: header.revision,
-      sha256: header.sha256,
-      trigger: header.trigger,
-      inputs: header.shownInputs,
-    };
-    const sealed: SealedDraft[] = [];
-    const keep = (member: SealedDraft["member"], value: Json) => void sealed.push({ task: null, itemIndex: null, member, value });
-    if (header.shownInputs !== header.inputs) keep("inputs", header.inputs);
-    if (header.triggerData !== null) {
-      const shown = machine.masks.json(header.triggerData);
-      if (shown !== header.triggerData) keep("trigger", header.triggerData);
-      payload["trigger_data"] = shown;
-    }
-    if (sealed.length > 0) payload["sealed"] = true;
-    if (Object.keys(header.labels).length > 0) payload["labels"] = header.labels;
-    if (request.timeoutMs !== null) payload["timeout_ms"] = request.timeoutMs;
-    if (header.allow !== null) payload["allow"] = header.allow;
-    if (header.parent !== null) payload["parent"] = { execution_id: header.parent.executionId, task: header.parent.task, depth: header.parent.depth };
-    if (header.restart !== null) payload["restarted_from"] = { execution_id: header.restart.executionId, task: header.restart.from };
-    const place = { traceId: header.executionId, spanId: header.rootSpanId, parentSpanId: null, sessionId: header.sessionId, actor: header.actor };
-    return { created: draftEvent(this.#deps, place, { type: "trace.execution.created", payload, time: header.createdAt }), sealed };
   }
 
   /**

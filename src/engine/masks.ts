@@ -80,18 +80,6 @@ export class Masks {
   }
 }
 
-/** Texts of sensitive inputs: those in them that could be found again. A flag is not told apart by its text. */
-export function sensitiveTexts(definition: WorkflowDefinition, inputs: JsonObject): string[] {
-  return definition.inputs.flatMap(({ id, sensitive }) => (sensitive && Object.hasOwn(inputs, id) ? textsIn(inputs[id] ?? null) : []));
-}
-
-function textsIn(value: Json): string[] {
-  if (typeof value === "string") return [value];
-  if (typeof value === "number") return [JSON.stringify(value)];
-  if (Array.isArray(value)) return value.flatMap(textsIn);
-  return isObject(value) ? Object.values(value).flatMap((member) => textsIn(member as Json)) : [];
-}
-
 /** Inputs as they are shown: a sensitive one is never seen, whatever its length. */
 export function shownInputs(definition: WorkflowDefinition, inputs: JsonObject, masks: Masks): JsonObject {
   const hidden = definition.inputs.filter(({ id, sensitive }) => sensitive && Object.hasOwn(inputs, id));

@@ -4,9 +4,9 @@ import type { RunGrants, TraceEvent } from "../model/index.ts";
 import { maskTexts, type SealedValue, type Vault } from "../secrets/index.ts";
 import type { Store } from "../storage/index.ts";
 import { restorePayload, toDraft } from "../trace/index.ts";
+import { sensitiveTexts } from "../workflow/index.ts";
 import { fold } from "./fold.ts";
 import { type ExecutionHeader, type Machine, nameOf, newMachine, type TriggerData, type TriggerPayload } from "./machine.ts";
-import { sensitiveTexts } from "./masks.ts";
 import type { Plans } from "./plans.ts";
 import { loadReuse, noReuse, type Restart, type Reuse } from "./reuse.ts";
 import { findSealed, type SealedDraft } from "./sealing.ts";
@@ -122,6 +122,7 @@ async function openMachine({ store, plans, vault }: Deps, event: Event, { sealed
   if (payload["sealed"] === true && inputs === null && findSealed(own, "trigger", null) === null)
     machine.sealProblem ??= lostValue(event.traceId, "what it was started with");
   await restoreMasks(machine, vault, own);
+  await machine.masks.masker.ready();
   return machine;
 }
 

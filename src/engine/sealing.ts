@@ -4,8 +4,11 @@ import type { Vault } from "../secrets/index.ts";
 import type { TaskRunMachine } from "./machine.ts";
 import type { Ledger, LedgerCommit, LedgerReceipt } from "../trace/index.ts";
 
-/** `output` and `child` (inputs of an execution that it starts) are a task run's, the others are the execution's. */
-export type SealedMember = "inputs" | "trigger" | "outputs" | "masks" | "output" | "child";
+/**
+ * `output` and `child` (inputs of an execution that it starts) are a task run's, the others are the execution's; `request` is what a
+ * repeat of its start is known by.
+ */
+export type SealedMember = "inputs" | "trigger" | "outputs" | "masks" | "request" | "output" | "child";
 export type SealedDraft = { task: string | null; itemIndex: number | null; member: SealedMember; value: Json };
 
 /** Rotations of the key that may come between encrypting and writing. */

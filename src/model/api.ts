@@ -183,7 +183,7 @@ export type ArtifactItem = Static<typeof ArtifactItemSchema>;
 export const ArtifactListSchema = Type.Object({ artifacts: Type.Array(ArtifactItemSchema), nextCursor: Cursor });
 export type ArtifactList = Static<typeof ArtifactListSchema>;
 
-export const KeySchema = Type.Object({
+const KeySchema = Type.Object({
   id: Type.String(),
   name: nullable(Type.String()),
   principal: PrincipalSchema,

@@ -5,7 +5,7 @@ import { fail, limits } from "../base/index.ts";
 export const secretNamePattern = "^[A-Za-z_][A-Za-z0-9_]{0,127}$";
 const namePattern = new RegExp(secretNamePattern);
 
-export function isSecretName(text: string): boolean {
+function isSecretName(text: string): boolean {
   return namePattern.test(text);
 }
 

@@ -36,6 +36,8 @@ export type UnfiredTrigger = Static<typeof UnfiredTriggerSchema>;
 export const TriggerHealthSchema = Type.Object({ triggers: Type.Array(UnfiredTriggerSchema), nextCursor: nullable(Type.String()) });
 export type TriggerHealth = Static<typeof TriggerHealthSchema>;
 
+export const HookStartedSchema = Type.Object({ execution_id: Type.String({ format: "uuid" }) });
+
 export const BackfillSchema = Type.Object({
   workflowId: Type.String(),
   trigger: Type.String(),

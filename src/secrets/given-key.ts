@@ -34,6 +34,17 @@ export function givenKey(text: string | null): GivenKey | null {
   return { source: "passphrase", keyFor };
 }
 
+const passphraseCharsMin = 8;
+/** Digits that someone lost or doubled while copying a key. */
+const nearlyHexKey = /^[0-9a-fA-F]{40,100}$/;
+
+/** What is likely wrong with the text of a key, to stand after its name; null for nothing. The text is not quoted. */
+export function findKeyDoubt(text: string): string | null {
+  if (hexKey.test(text)) return null;
+  if (nearlyHexKey.test(text)) return `has ${text.length} hex digits, not the 64 of a key: it was taken as a passphrase`;
+  return [...text].length < passphraseCharsMin ? `is a passphrase of fewer than ${passphraseCharsMin} characters, which is easily guessed` : null;
+}
+
 /** On a thread of the runtime's: the event loop goes on. */
 function derive(passphrase: string, salt: string): Promise<MasterKey> {
   return new Promise((resolve, reject) => {

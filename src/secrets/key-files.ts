@@ -191,7 +191,7 @@ function checkEntry(path: string, found: Stats, kind: "file" | "folder"): void {
   if (found.isSymbolicLink()) throw unsafe("it is a symbolic link", `Put the ${kind} itself in its place.`);
   if (kind === "file" ? !found.isFile() : !found.isDirectory()) throw unsafe(`it is no ${kind}`, "Move it away.");
   const user = process.geteuid?.() ?? found.uid;
-  if (found.uid !== user) throw unsafe(`it belongs to user ${found.uid}, not to ${user}`, `Run: chown ${user} ${shellWord(path)}`);
+  if (found.uid !== user) throw unsafe(`it belongs to user ${found.uid}, not to ${user}`, `Run this as user ${found.uid}.`);
   if ((found.mode & 0o077) !== 0)
     throw unsafe(`others may reach it (mode ${mode})`, `Run: chmod ${kind === "file" ? "600" : "700"} ${shellWord(path)}`);
 }

@@ -3,7 +3,7 @@
 import { type Clock, fail, isCoded, toHex } from "../base/index.ts";
 import type { RowChange, RowOf, SecretStore } from "../storage/index.ts";
 import { keyBytes, type MasterKey } from "./cipher.ts";
-import { type GivenKey, givenKey, saltBytes } from "./given-key.ts";
+import { findKeyDoubt, type GivenKey, givenKey, saltBytes } from "./given-key.ts";
 import { adoptNewKey, checkFolders, dropNewKey, dropParts, keyPath, makeKeyFile, placeNewKey, readKeyFile, writeNewKey } from "./key-files.ts";
 
 export type KeyRow = RowOf<"secret_key">;
@@ -20,6 +20,8 @@ export type KeyRingDeps = {
   secretKeyOld: string | null;
   clock: Clock;
   randomBytes(count: number): Uint8Array;
+  /** Told of what is likely a mistake. */
+  onTrouble(text: string): void;
 };
 
 /** A new key that is ready to take the present one's place. */
@@ -120,6 +122,7 @@ export class KeyRing {
     try {
       await commit([{ table: "secret_key", op: "insert", row }]);
       this.#held = key;
+      this.#warnOfWeakKey();
       return key;
     } catch (error) {
       if (!isCoded(error, "ALREADY_EXISTS")) throw error;
@@ -157,10 +160,17 @@ export class KeyRing {
     const { keysDir, store } = this.#deps;
     const isThrough = (await store.findSecretKey())?.key_id === next.id;
     if (isThrough) this.#held = next;
+    if (isThrough && !isFile) this.#warnOfWeakKey();
     if (!isFile) return;
     if (!isThrough) return dropNewKey(keysDir, next.id);
     placeNewKey(keysDir, next.id);
     dropParts(keysDir, present.id);
+  }
+
+  /** Once it has become the store's; before that nothing is lost by a mistake. */
+  #warnOfWeakKey(): void {
+    const doubt = this.#deps.secretKey === null ? null : findKeyDoubt(this.#deps.secretKey);
+    if (doubt !== null) this.#deps.onTrouble(`Warning: AUTOKESTRA_SECRET_KEY ${doubt}. To use another key: workflow secrets rotate-key`);
   }
 
   #wrong(row: KeyRow): Error {
@@ -189,6 +199,8 @@ function wiping<R>(bytes: Uint8Array, work: (bytes: Uint8Array) => R): R {
 
 function nothingNew(): Error {
   return fail("CONFIG_INVALID", "Cannot rotate the master key: AUTOKESTRA_SECRET_KEY is the present key, and no new one was given", {
-    hint: "Set AUTOKESTRA_SECRET_KEY to the new key and AUTOKESTRA_SECRET_KEY_OLD to the present one, then rotate again.",
+    hint:
+      "Set AUTOKESTRA_SECRET_KEY to the new key and AUTOKESTRA_SECRET_KEY_OLD to the present one, then rotate again; a server that runs has its own " +
+      "environment: restart it with both first.",
   });
 }

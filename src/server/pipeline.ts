@@ -46,12 +46,12 @@ export class Pipeline {
   async dispatchUnknown(request: Request): Promise<Response> {
     return this.#guard(`${request.method} unmatched`, request, async () => {
       const { path } = splitTarget(request.url);
-      // Hooks bring their own proof, so there is no key to ask for; none exists yet.
-      if (path.startsWith("/hooks/")) throw fail("NOT_FOUND", `Cannot deliver to "${path}": no such hook`);
       const here = this.#deps.routes.filter((route) => matchPath(route.path, path) !== null);
+      // Hooks bring their own proof, so there is no key to ask for.
+      if (path.startsWith("/hooks/") && here.length === 0) throw fail("NOT_FOUND", `Cannot deliver to "${path}": no such hook`);
       if (here.length === 0 || here.some((route) => route.scope !== null)) await this.#callerOf(request);
       if (here.length === 0) throw fail("NOT_FOUND", `Cannot serve "${path}": no such route`, { hint: "GET /openapi.json lists the routes." });
-      const allow = here.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method])).toSorted();
+      const allow = here.flatMap(({ method, isRaw }) => (method === "GET" && isRaw !== true ? ["GET", "HEAD"] : [method])).toSorted();
       throw fail("METHOD_NOT_ALLOWED", `Cannot ${request.method} "${path}": it takes ${allow.join(", ")}`, { details: { allow } });
     });
   }
@@ -77,7 +77,7 @@ export class Pipeline {
 
   async #readCall(route: Route, { request, requestId, params, caller }: RawCall): Promise<Call> {
     const { state } = this.#deps;
-    const query = readQuery(route.query, splitTarget(request.url).search);
+    const query = route.isRaw === true ? {} : readQuery(route.query, splitTarget(request.url).search);
     const idempotencyKey = route.idempotent ? readIdempotencyKey(request.headers) : null;
     const lastEventId = route.resumable ? readLastEventId(request.headers) : null;
     const body = route.body === null ? undefined : await readBody(route.body, request);
@@ -88,10 +88,14 @@ export class Pipeline {
   }
 }
 
-/** The variable parts of a path that fits the pattern, decoded; null when it does not fit. */
+/** The variable parts of a path that fits the pattern, decoded; null when it does not fit. A `*` at the end takes one part or more. */
 export function matchPath(pattern: string, path: string): Record<string, string> | null {
   const wanted = pattern.split("/");
-  const given = path.split("/");
+  let given = path.split("/");
+  if (wanted.at(-1) === "*") {
+    wanted[wanted.length - 1] = ":*";
+    given = [...given.slice(0, wanted.length - 1), ...(given.length < wanted.length ? [] : [given.slice(wanted.length - 1).join("/")])];
+  }
   if (wanted.length !== given.length) return null;
   const params: Record<string, string> = {};
   for (const [index, part] of wanted.entries()) {

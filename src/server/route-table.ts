@@ -5,6 +5,7 @@ import { cleanupRoutes } from "./routes/cleanup.ts";
 import { executionCommandRoutes } from "./routes/execution-commands.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { hookRoutes } from "./routes/hooks.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { pluginRoutes } from "./routes/plugins.ts";
 import { referenceRoutes } from "./routes/reference.ts";
@@ -25,6 +26,7 @@ export const routes: readonly Route[] = [
   ...executionCommandRoutes,
   ...cleanupRoutes,
   ...triggerRoutes,
+  ...hookRoutes,
   ...pluginRoutes,
   ...keyRoutes,
   ...secretRoutes,

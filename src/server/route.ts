@@ -1,6 +1,6 @@
 // A route as data: method, path, scope, the forms of its query, body and answers, and the one verb it calls.
 // Registration, refusals, OpenAPI and the tests' tables are all made from these.
-import type { Static, TObject, TSchema } from "@sinclair/typebox";
+import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
 import type { ErrorCode } from "../base/index.ts";
 import type { Facade } from "../app/index.ts";
 import type { Caller, Scope } from "../model/index.ts";
@@ -54,6 +54,8 @@ type RouteHead = {
   answers: Readonly<Record<number, AnswerForm>>;
   /** Statuses of refusals beyond those that its kind of route has. */
   refusals?: readonly number[];
+  /** Query and body are the sender's own; the handler reads them. */
+  isRaw?: true;
 };
 
 export type RouteSpec<P extends string, Q extends TObject, B extends TSchema> = RouteHead & {
@@ -81,13 +83,21 @@ export type Route = RouteHead & {
   handler: (call: Call) => Promise<Answer>;
 };
 
-/** A route that needs a key with a scope. */
+/** What a POST takes that has nothing to be told: no body, or `{}`. */
+export const nothingBody = {
+  types: ["application/json"],
+  read: "json",
+  schema: Type.Object({}, { additionalProperties: false }),
+  optional: true,
+} as const satisfies BodyForm;
+
+/** A route that needs a key with a scope. A POST without a form of its body refuses every body that says something. */
 export function route<P extends string, Q extends TObject, B extends TSchema>(spec: RouteSpec<P, Q, B>): Route {
   return {
     ...spec,
     params: spec.params ?? {},
     query: spec.query ?? null,
-    body: spec.body ?? null,
+    body: spec.body ?? (spec.method === "POST" ? nothingBody : null),
     idempotent: spec.idempotent ?? false,
     resumable: spec.resumable ?? false,
     // The pipeline checks query and body by the very schemas whose types are forgotten here.

@@ -87,12 +87,16 @@ export type EventSelection = {
   traceId?: string;
   /** Events after this store-wide number. */
   afterSeq?: number;
+  /** Events before this store-wide number. */
+  beforeSeq?: number;
   /** Events after this number within the trace. */
   afterSequence?: number;
   /** Least severity. */
   severity?: Severity;
   /** Exact event types; empty = none match. */
   types?: readonly string[];
+  /** Newest first; else oldest first. */
+  order?: "asc" | "desc";
   limit: number;
   offset?: number;
 };
@@ -101,7 +105,7 @@ export interface LedgerStore {
   /** Writes all requests in one durable transaction, each in a savepoint of its own, in the given order. */
   commit(requests: readonly CommitRequest[]): Promise<CommitOutcome[]>;
   listEvents(selection: EventSelection): Promise<StoredEvent[]>;
-  countEvents(selection: Omit<EventSelection, "limit" | "offset">): Promise<number>;
+  countEvents(selection: Omit<EventSelection, "order" | "limit" | "offset">): Promise<number>;
   findEvent(eventId: string): Promise<StoredEvent | null>;
   /** An event's bytes as they lie in the store: what is no UTF-8 reads as U+FFFD in `body`. */
   findEventBytes(seq: number): Promise<Uint8Array | null>;

@@ -57,6 +57,33 @@ export async function selectionOf(store: Store, filter: EventFilter): Promise<Pi
   return selection;
 }
 
+/** Numbers that are looked through at once: a filter that nothing passes reads the whole store, and others want the loop meanwhile (some 5 ms). */
+const window = 10_000;
+
+export type NewestRequest = EventFilter & { beforeSeq?: number; limit: number };
+
+/**
+ * The newest events of the whole store that pass the filter, the oldest of them first, of those before `beforeSeq` where it is given.
+ * `soon` runs work after what already waits. @throws BAD_REQUEST
+ */
+export async function listNewestEvents(
+  { store, soon }: { store: Store; soon: (work: () => void) => void },
+  request: NewestRequest,
+): Promise<{ events: string[]; hasMore: boolean }> {
+  const { limit } = request;
+  const selection = await selectionOf(store, request);
+  const found: StoredEvent[] = [];
+  let beforeSeq = Math.min(request.beforeSeq ?? Number.MAX_SAFE_INTEGER, (await store.lastSeq()) + 1);
+  while (beforeSeq > 1 && found.length <= limit) {
+    const afterSeq = Math.max(0, beforeSeq - 1 - window);
+    found.push(...(await store.listEvents({ ...selection, afterSeq, beforeSeq, order: "desc", limit: limit + 1 - found.length })));
+    beforeSeq = afterSeq + 1;
+    await new Promise<void>(soon);
+  }
+  const events = found.slice(0, limit).toReversed().map(sentText);
+  return { events, hasMore: found.length > limit };
+}
+
 export type EventStreamRequest = EventFilter & { traceId: string | null; sinceSeq?: number; sinceSequence?: number };
 
 /**

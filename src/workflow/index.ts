@@ -30,6 +30,7 @@ export { withDefaults } from "./schema/defaults.ts";
 export { newestCronTimes, nextCronTime, nextCronTimes } from "./schedule/cron-times.ts";
 export { checkSchema, findSchemaProblem } from "./schema/schema-check.ts";
 export type { SchemaFinding } from "./schema/simple-schema.ts";
+export { sensitiveTexts } from "./sensitive-texts.ts";
 export { formatWorkflow } from "./show/format-workflow.ts";
 export { renderDiagnostics } from "./show/render-diagnostics.ts";
 export { renderPlan } from "./show/render-plan.ts";

@@ -14,6 +14,7 @@ import {
   type TriggerDefinition,
   type WorkflowDefinition,
 } from "../model/index.ts";
+import { mask, Masker } from "../secrets/index.ts";
 import { describeProblem, type FindActionProblem } from "./check/action-problem.ts";
 import { type FindAction, shellAction } from "./check/task-form.ts";
 import { nextCronTimes } from "./schedule/cron-times.ts";
@@ -23,6 +24,7 @@ import { createTemplate } from "./expression/template.ts";
 import { hasTemplate, soleExpression, splitTemplate, type TemplatePart } from "./expression/template-text.ts";
 import { findLevels } from "./levels.ts";
 import { setMember } from "./source/raw-node.ts";
+import { sensitiveTexts } from "./sensitive-texts.ts";
 import { partsNotRun, type UnavailablePart } from "./unavailable-parts.ts";
 
 export type PlannedTask = {
@@ -56,21 +58,25 @@ export type WorkflowPlan = {
   refused: (UnavailablePart & { hint: string })[];
 };
 
-const masked = "***";
 const nextTimesShown = 3;
 
-/** What is known before an execution. Secrets and sensitive inputs are masks in it; `hidden` are the names of the latter. */
-type Known = { scope: Scope; hidden: ReadonlySet<string> };
+/**
+ * What is known before an execution. Secrets and sensitive inputs are masks in it; `hidden` are the names of the latter. `masker` finds
+ * their texts in what else is shown, as in an execution: another input may hold the same.
+ */
+type Known = { scope: Scope; hidden: ReadonlySet<string>; masker: Masker };
 
 function findKnown(definition: WorkflowDefinition, inputs: JsonObject | null): Known {
   const hidden = new Set(definition.inputs.flatMap((input) => (input.sensitive ? [input.id] : [])));
-  const roots: Record<string, JsonObject> = { vars: definition.vars, secrets: Object.fromEntries(definition.secrets.map((name) => [name, masked])) };
+  const masker = new Masker();
+  masker.add(sensitiveTexts(definition, inputs ?? {}));
+  const roots: Record<string, JsonObject> = { vars: definition.vars, secrets: Object.fromEntries(definition.secrets.map((name) => [name, mask])) };
   if (inputs !== null) {
     const shown: JsonObject = {};
-    for (const [key, value] of Object.entries(inputs)) setMember(shown, key, hidden.has(key) ? masked : value);
+    for (const [key, value] of Object.entries(inputs)) setMember(shown, key, hidden.has(key) ? mask : value);
     roots["inputs"] = shown;
   }
-  return { scope: { roots, status: { success: true, failure: false } }, hidden };
+  return { scope: { roots, status: { success: true, failure: false } }, hidden, masker };
 }
 
 /** Whether all that a text's expressions name is known before an execution. */
@@ -93,7 +99,7 @@ function resolveText(text: string, known: Known): Json {
   if (!hasTemplate(text)) return text;
   const { parts, problem } = splitTemplate(text);
   if (problem !== null || !isKnown(parts, known)) return text;
-  const evaluate = (expression: string): Json => (isHidden(expression, known) ? masked : createTemplate(`{{${expression}}}`).evaluate(known.scope));
+  const evaluate = (expression: string): Json => (isHidden(expression, known) ? mask : createTemplate(`{{${expression}}}`).evaluate(known.scope));
   try {
     const sole = soleExpression(parts);
     if (sole !== null) return evaluate(sole.expression);
@@ -134,6 +140,14 @@ function asksOf(action: ActionDescription | null, inputs: JsonObject, bare?: Bar
   return action.asks?.(inputs, bare) ?? (action.runsIn === "engine" ? {} : "everything");
 }
 
+/** Entries may come from inputs; numbers are limits. */
+function maskPermissions(permissions: EffectivePermissions, masker: Masker): EffectivePermissions {
+  const texts = (entries: readonly string[]) => entries.map((entry) => masker.text(entry));
+  const { network, filesystem, env } = permissions;
+  const files = { read: texts(filesystem.read), write: texts(filesystem.write) };
+  return { ...permissions, network: texts(network), filesystem: files, env: texts(env) };
+}
+
 function planTask(task: TaskDefinition, definition: WorkflowDefinition, { known, facts }: { known: Known; facts: PlanFacts }): PlannedTask {
   const { script, ...others } = task.inputs;
   const inputs =
@@ -150,15 +164,16 @@ function planTask(task: TaskDefinition, definition: WorkflowDefinition, { known,
     ...(ceiling === null ? {} : { server: ceiling }),
     folder,
   });
+  const { masker } = known;
   return {
     id: task.id,
     action: task.action,
     needs: task.needs,
-    if: task.if ?? null,
-    inputs,
-    env: resolve(task.env, known) as JsonObject,
-    permissions: effective,
-    asked: findings,
+    if: task.if === undefined ? null : masker.text(task.if),
+    inputs: masker.json(inputs) as JsonObject,
+    env: masker.json(resolve(task.env, known)) as JsonObject,
+    permissions: maskPermissions(effective, masker),
+    asked: findings.map((one) => ({ ...one, entry: masker.text(one.entry), grant: one.grant === null ? null : masker.text(one.grant) })),
     retry: task.retry,
     timeoutMs: task.timeoutMs ?? null,
     runtime: task.runtime,

@@ -104,3 +104,13 @@ test("where a body may be left out, nothing stands for {}", async () => {
   expect(await outcome(server.call("POST", "/api/v1/workflows/kept/executions"))).toBe("202");
   expect(await outcome(server.call("POST", "/api/v1/workflows/kept/executions", { body: "{}" }))).toBe("202");
 });
+
+test.each(["/api/v1/secrets/rotate-key", "/api/v1/plugins/reload"])("%s takes no body, and says so to one", async (path) => {
+  const post = (body: unknown, type = "application/json") => outcome(server.call("POST", path, { body, headers: { "content-type": type } }));
+  expect(await post('{"keep":true}')).toBe("422 BODY_INVALID");
+  expect(await post("[]")).toBe("422 BODY_INVALID");
+  expect(await post("{")).toBe("400 BAD_REQUEST");
+  expect(await post("{}", "text/plain")).toBe("415 UNSUPPORTED_MEDIA_TYPE");
+  expect(await post("{}")).toBe("200");
+  expect(await outcome(server.call("POST", path))).toBe("200");
+});

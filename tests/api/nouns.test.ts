@@ -1,4 +1,5 @@
 // Each noun's routes on a real store: statuses, forms and what is passed through.
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openTestServer, outcome, type TestCall, type TestServer } from "./test-server.ts";
 
@@ -145,7 +146,8 @@ test("keys: shown once, listed without themselves, never beyond the maker's scop
   const make = (body: object) => outcome(server.call("POST", "/api/v1/keys", { body }));
   expect(await make({ principal: { type: "user", id: "a" }, scopes: ["workflow:everything"] })).toBe("422 KEY_INVALID");
   expect(await make({ principal: { type: "robot", id: "a" } })).toBe("422 BODY_INVALID");
-  expect(await json<object>("DELETE", `/api/v1/keys/${id}`)).toMatchObject({ id, name: "ci" });
+  const revoked = await server.call("DELETE", `/api/v1/keys/${id}`);
+  expect([revoked.status, await revoked.text()]).toEqual([204, ""]);
 });
 
 test("events leave as the bytes they are stored in, as JSON and as lines", async () => {
@@ -168,4 +170,50 @@ test("events leave as the bytes they are stored in, as JSON and as lines", async
   expect(events.every(({ sequence }) => sequence > 0)).toBe(true);
   const { traces } = await json<{ traces: { trace_id: string; subject: string }[] }>("GET", "/v1/traces?subject=execution&limit=1");
   expect(traces).toMatchObject([{ trace_id: executionId, subject: "execution" }]);
+});
+
+test("[WF-09] what a repeat is known by tells nothing of masked inputs, and outlives a rotation of the key", async () => {
+  await server.call("PUT", "/api/v1/secrets/IDEMPOTENT", { body: { value: "a listed secret" } });
+  const inputs = "inputs: [{ id: pin, type: string, sensitive: true, default: '0000' }, { id: open, type: string, default: a }]\n";
+  await apply("pins", `id: pins\n${inputs}tasks: [{ id: a, run: "true" }]\n`);
+  await apply("listing", `id: listing\nsecrets: [IDEMPOTENT]\ninputs: [{ id: open, type: string }]\ntasks: [{ id: a, run: "true" }]\n`);
+  const start = (id: string, key: string, given: object) =>
+    server.call("POST", `/api/v1/workflows/${id}/executions`, { body: { inputs: given }, headers: { "idempotency-key": key } });
+  const executionOf = async (answer: Response) => ((await answer.json()) as { executionId: string }).executionId;
+  const first = await executionOf(await start("pins", "k-pins", { pin: "1234" }));
+  const listed = await executionOf(await start("listing", "k-listing", { open: "1234" }));
+  const db = new Database(server.app.loaded.storePath, { readonly: true });
+  const digestOf = (key: string) => db.query("select body_sha256 from idempotency where key = ?").values(key)[0]?.[0];
+  // What anyone who knows the workflow can try.
+  const guess = (workflow: string, given: object | null) => {
+    const body = { executionId: null, ...(given === null ? {} : { inputs: given }), labels: {}, revision: null, workflow };
+    return new Bun.CryptoHasher("sha256").update(JSON.stringify(body)).digest("hex");
+  };
+  expect([digestOf("k-pins"), digestOf("k-listing")]).toEqual([guess("pins", null), guess("listing", null)]);
+  expect(digestOf("k-1")).toBe(guess("once", { n: 1 }));
+  db.close();
+  for (const rotates of [false, true]) {
+    if (rotates) expect(await outcome(server.call("POST", "/api/v1/secrets/rotate-key"))).toBe("200");
+    expect(await executionOf(await start("pins", "k-pins", { pin: "1234" }))).toBe(first);
+    expect(await executionOf(await start("listing", "k-listing", { open: "1234" }))).toBe(listed);
+    for (const other of [{ pin: "1235" }, { pin: "1234", open: "a" }, {}])
+      expect(await outcome(start("pins", "k-pins", other))).toBe("409 IDEMPOTENCY_MISMATCH");
+    expect(await outcome(start("listing", "k-pins", { pin: "1234" }))).toBe("409 IDEMPOTENCY_MISMATCH");
+  }
+});
+
+test("the newest events of all traces leave as the same bytes, filtered before they are counted", async () => {
+  await apply("early");
+  for (const id of ["later", "last"]) await apply(id);
+  const { executionId } = await json<{ executionId: string }>("POST", "/api/v1/workflows/early/executions");
+  const raw = await (await server.call("GET", "/v1/traces/events?event_type=workflow.*&limit=2")).text();
+  const page = JSON.parse(raw) as { events: { seq: number; payload: { workflow: string } }[]; has_more: boolean };
+  expect(page).toMatchObject({ events: [{ payload: { workflow: "later" } }, { payload: { workflow: "last" } }], has_more: true });
+  const lines = await server.call("GET", "/v1/traces/events?event_type=workflow.*&limit=2", { headers: { accept: "application/x-ndjson" } });
+  expect(`[${(await lines.text()).trimEnd().split("\n").join(",")}]`).toBe(raw.slice(raw.indexOf("["), raw.lastIndexOf("]") + 1));
+  const before = page.events[0]?.seq ?? 0;
+  const earlier = await json<object>("GET", `/v1/traces/events?event_type=workflow.*&limit=1&before_seq=${before}`);
+  expect(earlier).toMatchObject({ events: [{ payload: { workflow: "early" } }] });
+  const { events } = await json<{ events: { trace: { trace_id: string } }[] }>("GET", "/v1/traces/events?event_type=execution.created&limit=1");
+  expect(events.map(({ trace }) => trace.trace_id)).toEqual([executionId]);
 });

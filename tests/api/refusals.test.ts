@@ -54,7 +54,7 @@ test.each(open.map((route) => [title(route), route] as const))("%s is for everyo
 test("a revoked key is refused at once", async () => {
   const { id, key } = await server.keyWith("workflow:read");
   expect(await outcome(server.call("GET", "/api/v1/workflows", { key }))).toBe("200");
-  expect(await outcome(server.call("DELETE", `/api/v1/keys/${id}`))).toBe("200");
+  expect(await outcome(server.call("DELETE", `/api/v1/keys/${id}`))).toBe("204");
   expect(await outcome(server.call("GET", "/api/v1/workflows", { key }))).toBe("401 UNAUTHORIZED");
 });
 

@@ -130,6 +130,16 @@ test("[WF-16] names are letters, digits and _: others cannot be stored, and are 
     expect(await outcome(server.call("GET", at(name)))).toBe("404 SECRET_NOT_FOUND");
     expect(await outcome(server.call("DELETE", at(name)))).toBe("404 SECRET_NOT_FOUND");
   }
+  type Refused = { error: { message: string; hint: string } };
+  for (const [method, verb] of [
+    ["GET", "show"],
+    ["DELETE", "delete"],
+  ] as const) {
+    const [missing, impossible] = await Promise.all(["MISSING", "no-name"].map((name) => json<Refused>(method, at(name))));
+    expect(missing?.error.message).toStartWith(`Cannot ${verb} secret`);
+    expect(impossible?.error.message).toBe(missing?.error.message.replace("MISSING", "no-name") ?? "");
+    expect(impossible?.error.hint).toBe(missing?.error.hint ?? "");
+  }
 });
 
 test("[WF-16] pages go by name, and stay in place when others come in between", async () => {

@@ -1,7 +1,7 @@
 // backup and restore through the built binary: one file of a store that is being written to, and a whole store out of that file.
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { openSqliteStore } from "../../src/storage/index.ts";
@@ -185,6 +185,8 @@ test("a file that is damaged, cut or foreign changes nothing, not even with --fo
   }
   expect(codeOf(await home.run(["restore", "none.tar.gz", "--force"]))).toEqual(["FILE_NOT_FOUND", 4]);
   expect(codeOf(await home.run(["restore", ".", "--force"]))).toEqual(["FILE_NOT_FOUND", 4]);
+  expect((await home.run(["restore", "none.tar.gz"])).stderr).toContain("no such file");
+  expect((await home.run(["restore", "."])).stderr).toContain("it is a folder");
   expect(filesOf(home.data)).toEqual(before);
 }, 120_000);
 
@@ -208,6 +210,45 @@ test("a store that is there is set aside with --force and stays whole; without i
   await expectProven(home, old);
   expect(await idsIn(old)).toEqual([`"executionId":"${second}"`, `"executionId":"${first}"`]);
   await backUp(home, "b.tar.gz", "--force");
+}, 120_000);
+
+test("a backup overwrites nothing but a backup, and nothing at all in the store's own places", async () => {
+  const home = new Home();
+  expect(codeOf(await home.run(["secrets", "set", "TOKEN"], { stdin: "some value" }))).toEqual([null, 0]);
+  await runOnce(home);
+  const server = await home.startServer();
+  const own = ["autokestra.db", "autokestra.db-wal", "autokestra.db-shm", "server.json", "admin.key", "keys/secret.key"];
+  const notYet = ["autokestra.db-journal", "restore.json", "restore.lock", ".restore-x", "server.log", "blobs/b.tar.gz", "work", "runtime/b.tar.gz"];
+  notYet.push("plugins", "keys");
+  Bun.spawnSync(["ln", "-s", home.data, home.path("link")]);
+  // Readers mark themselves in the shared memory.
+  const contents = () => ({ ...filesOf(home.data), "autokestra.db-shm": "" });
+  const before = contents();
+  for (const name of [...own, ...notYet])
+    for (const more of [[], ["--force"]]) {
+      expect([name, ...codeOf(await home.run(["backup", name, ...more], { cwd: home.data }))]).toEqual([name, "USAGE", 2]);
+      expect([name, ...codeOf(await home.run(["backup", `link/${name}`, ...more]))]).toEqual([name, "USAGE", 2]);
+    }
+  expect(contents()).toEqual(before);
+
+  writeFileSync(home.path("notes.txt"), "x".repeat(200));
+  Bun.spawnSync(["ln", join(home.data, "admin.key"), home.path("hard")]);
+  Bun.spawnSync(["ln", "-s", join(home.data, "autokestra.db"), home.path("soft")]);
+  for (const name of ["notes.txt", "hard", "soft", "files.yaml"])
+    for (const more of [[], ["--force"]]) expect([name, ...codeOf(await home.run(["backup", name, ...more]))]).toEqual([name, "ALREADY_EXISTS", 5]);
+  const folder = await home.run(["backup", ".", "--force"]);
+  expect([...codeOf(folder), folder.stderr.includes("it is a folder")]).toEqual(["USAGE", 2, true]);
+  expect(readFileSync(home.path("notes.txt"), "utf8")).toBe("x".repeat(200));
+  expect(readFileSync(home.path("hard"), "utf8").trim()).toBe(server.key);
+  expect(lstatSync(home.path("soft")).isSymbolicLink()).toBe(true);
+
+  // In the data folder, but nobody's: a backup like any other.
+  const made = await home.run(["backup", "mine.tar.gz"], { cwd: home.data });
+  expect(codeOf(made)).toEqual([null, 0]);
+  expect(codeOf(await home.run(["backup", "mine.tar.gz"], { cwd: home.data }))).toEqual(["ALREADY_EXISTS", 5]);
+  expect(codeOf(await home.run(["backup", "mine.tar.gz", "--force"], { cwd: home.data }))).toEqual([null, 0]);
+  await server.stop();
+  await expectProven(home, home.data);
 }, 120_000);
 
 test("a store that is in use is not restored into, whoever uses it", async () => {
@@ -333,3 +374,24 @@ test("[WF-09] [WF-15] secrets stay encrypted in a backup, and are read again whe
   expect((await get(fourth)).stdout.trim()).toBe(value);
   expect((statSync(join(fourth, "keys")).mode & 0o777).toString(8)).toBe("700");
 }, 120_000);
+
+test("[WF-15] a backup says where its key is, also when the environment has it; a loose folder is mended, not given a key", async () => {
+  const home = new Home();
+  const env = { AUTOKESTRA_SECRET_KEY: "a long passphrase" };
+  expect(codeOf(await home.run(["secrets", "set", "TOKEN"], { stdin: "some value", env }))).toEqual([null, 0]);
+  for (const [name, ...more] of [["a.tar.gz"], ["b.tar.gz", "--with-keys"]] as const) {
+    const ended = await home.run(["backup", name, ...more], { env });
+    expect(codeOf(ended)).toEqual([null, 0]);
+    expect(ended.stderr).toContain("The key is AUTOKESTRA_SECRET_KEY; it is not in the file, keep it apart");
+    expect(ended.stderr).not.toContain("Key files");
+  }
+  const loose = home.path("loose");
+  mkdirSync(loose);
+  chmodSync(loose, 0o755);
+  const restored = await home.run(["restore", "a.tar.gz", "--data", loose], { env });
+  expect(restored.code).toBe(0);
+  const command = /chmod 700 \S+/.exec(restored.stderr)?.[0] ?? "false";
+  expect(restored.stderr).not.toContain("Put the key there");
+  expect(Bun.spawnSync(["sh", "-c", command]).exitCode).toBe(0);
+  expect((await home.run(["secrets", "get", "TOKEN", "--data", loose], { env })).stdout.trim()).toBe("some value");
+}, 60_000);

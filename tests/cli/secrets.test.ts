@@ -81,7 +81,8 @@ describe.each(["with a server", "without a server"])("[WF-15] secrets %s", (way)
   test.each([
     ["one line", "one\n", "one"],
     ["one line without its end", "one", "one"],
-    ["one line of another machine", "one\r\n", "one\r"],
+    ["one line of another machine", "one\r\n", "one"],
+    ["lines of another machine", "one\r\ntwo\r\n", "one\r\ntwo\r\n"],
     ["several lines", "-----BEGIN\nabc\n-----END\n", "-----BEGIN\nabc\n-----END\n"],
     ["an empty line after it", "one\n\n", "one\n\n"],
     ["a line before it", "\none", "\none"],
@@ -101,6 +102,9 @@ describe.each(["with a server", "without a server"])("[WF-15] secrets %s", (way)
     const line = "x".repeat(64 * 1024);
     expect(set(home, "LARGE", `${line}\n`).code).toBe(0);
     expect(get(home, "LARGE").stdout.toString()).toBe(line);
+    expect(set(home, "LARGE", `${line}\r\n`).code).toBe(0);
+    expect(get(home, "LARGE").stdout.toString()).toBe(line);
+    expect(outcome(set(home, "LARGE", `${line}\r\nmore`))).toBe("3 SECRET_INVALID");
     expect(outcome(set(home, "LARGE", Buffer.concat([most, most.subarray(0, 1)])))).toBe("3 SECRET_INVALID");
     expect(outcome(set(home, "LARGE", ""))).toBe("3 SECRET_INVALID");
     expect(outcome(set(home, "LARGE", "\n"))).toBe("3 SECRET_INVALID");
@@ -117,7 +121,8 @@ describe.each(["with a server", "without a server"])("[WF-15] secrets %s", (way)
     expect((await home.run(["secrets", "set", "GIVEN", "--", "--json"])).code).toBe(0);
     expect(get(home, "GIVEN").stdout.toString()).toBe("--json");
     const quiet = await home.run(["secrets", "set", "GIVEN", "another", "--quiet"]);
-    expect(quiet).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect([quiet.code, quiet.stdout]).toEqual([0, ""]);
+    expect(quiet.stderr).toMatch(/^Warning: .*processes[^\n]*\n$/);
     const json = await home.run(["secrets", "set", "GIVEN", "yet another", "--json"]);
     expect([json.code, json.stdout, json.stderr.includes("Warning")]).toEqual([0, "", true]);
     expect(outcome(await home.run(["secrets", "set", "GIVEN", ""]))).toBe("3 SECRET_INVALID");
@@ -129,6 +134,8 @@ describe.each(["with a server", "without a server"])("[WF-15] secrets %s", (way)
   test("a value that is too short to be masked is stored with a warning", () => {
     expect(set(home, "SHORT", "abc\n")).toMatchObject({ code: 0, stderr: expect.stringContaining("not masked") as string });
     expect(set(home, "SHORT", "abcd\n").stderr).toBe("Stored SHORT.\n");
+    const quiet = pipe(home, ["secrets", "set", "SHORT", "--quiet"], "abc\n");
+    expect([quiet.code, quiet.stderr.includes("not masked")]).toEqual([0, true]);
   });
 
   test("a name that cannot be one is refused before anything is sent, and is not quoted", async () => {
@@ -139,6 +146,9 @@ describe.each(["with a server", "without a server"])("[WF-15] secrets %s", (way)
     }
     expect(outcome(await home.run(["secrets", "get", "no-such"]))).toBe("4 SECRET_NOT_FOUND");
     expect(outcome(await home.run(["secrets", "get", "../status"]))).toBe("4 SECRET_NOT_FOUND");
+    const refused = await home.run(["secrets", "get", "no-such", "--json"]);
+    const { error } = JSON.parse(refused.stderr) as { error: { request_id?: string; hint?: string } };
+    expect([error.request_id, error.hint]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), expect.stringContaining("secrets list")]);
   });
 
   test("a new key: everything is encrypted again, and can be read as before", async () => {
@@ -169,17 +179,23 @@ describe.each(["with a server", "without a server"])("[WF-15] secrets %s", (way)
     for (const args of [["secrets", "list", "--json"], ["doctor"]]) expect((await home.run(args)).stdout).not.toContain(value);
   });
 
+  test("a key that is given counts, also where none is needed", async () => {
+    set(home, "KEYED", "some value");
+    expect(outcome(get(home, "KEYED", { AUTOKESTRA_API_KEY: `ak_${"A".repeat(43)}` }))).toBe("6 UNAUTHORIZED");
+    const created = await home.run(["key", "create", "--scope", "secret:read"]);
+    const key = created.stdout.trim();
+    expect(get(home, "KEYED", { AUTOKESTRA_API_KEY: key }).code).toBe(0);
+    expect(outcome(set(home, "KEYED", "another", { AUTOKESTRA_API_KEY: key }))).toBe("6 FORBIDDEN");
+    expect(outcome(await home.run(["secrets", "rotate-key", "--api-key", key]))).toBe("6 FORBIDDEN");
+    expect(outcome(await home.run(["secrets", "delete", "KEYED", "--force", "--api-key", "ak_wrong"]))).toBe("6 UNAUTHORIZED");
+    expect(get(home, "KEYED").stdout.toString()).toBe("some value");
+  });
+
   test("the commands speak HTTP where there is a server, and open no port where there is none", async () => {
     if (server === null) {
       expect(existsSync(join(home.data, "server.json"))).toBe(false);
       return;
     }
-    expect(outcome(get(home, "TOKEN", { AUTOKESTRA_API_KEY: `ak_${"A".repeat(43)}` }))).toBe("6 UNAUTHORIZED");
-    const created = await home.run(["key", "create", "--scope", "secret:read"]);
-    const key = created.stdout.trim();
-    expect(get(home, "ROTATED", { AUTOKESTRA_API_KEY: key }).code).toBe(0);
-    expect(outcome(set(home, "ROTATED", "some value", { AUTOKESTRA_API_KEY: key }))).toBe("6 FORBIDDEN");
-    expect(outcome(await home.run(["secrets", "rotate-key", "--api-key", key]))).toBe("6 FORBIDDEN");
     expect((await server.call("GET", "/metrics")).text).toMatch(
       /^autokestra_http_requests_total\{method="PUT",route="\/api\/v1\/secrets\/:name",status="204"\} [1-9]/m,
     );
@@ -253,7 +269,7 @@ describe("[WF-15] keys", () => {
   const sourceOf = ({ stdout }: Bytes): string => (JSON.parse(stdout.toString()) as { source: string }).source;
   const secretsCheck = async (home: Home, env: Record<string, string> = {}) => {
     const { checks } = JSON.parse((await home.run(["doctor", "--json"], { env })).stdout) as {
-      checks: { id: string; status: string; hint: string }[];
+      checks: { id: string; status: string; message: string; hint: string }[];
     };
     return checks.find(({ id }) => id === "secrets");
   };
@@ -282,6 +298,38 @@ describe("[WF-15] keys", () => {
     writeFileSync(file, key);
     expect(get(home, "TOKEN").stdout.toString()).toBe("some value");
   }, 20_000);
+
+  test("a server with a wrong key starts and says so, in a line and in the trace; doctor says whose key it looked at", async () => {
+    const home = new Home();
+    set(home, "TOKEN", "some value", withKey("the passphrase"));
+    const errors = async () => {
+      const { stdout } = await home.run(["trace", "tail", "--event-type", "runtime.error"]);
+      return stdout
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => (JSON.parse(line) as { payload: { code: string } }).payload.code);
+    };
+    const stop = async (server: Server): Promise<string[]> => {
+      server.child.kill("SIGTERM");
+      return (await server.ended).stderr.split("\n").filter((line) => line.includes("SECRET_KEY_WRONG"));
+    };
+    const right = await home.startServer([], withKey("the passphrase"));
+    expect(outcome(get(home, "TOKEN"))).toBe("0");
+    expect(await secretsCheck(home)).toMatchObject({ status: "warn", message: expect.stringContaining(`pid ${right.child.pid}`) as string });
+    expect(await secretsCheck(home, withKey("the passphrase"))).toMatchObject({ status: "ok" });
+    expect([await errors(), await stop(right)]).toEqual([[], []]);
+    expect((await secretsCheck(home))?.status).toBe("fail");
+    for (const [index, env] of [{}, withKey("another passphrase")].entries()) {
+      const wrong = await home.startServer([], env);
+      expect(outcome(get(home, "TOKEN"))).toBe("7 SECRET_KEY_WRONG");
+      expect(await secretsCheck(home, withKey("the passphrase"))).toMatchObject({
+        status: "ok",
+        message: expect.stringContaining(`pid ${wrong.child.pid}`) as string,
+      });
+      expect(await errors()).toEqual(Array.from({ length: index + 1 }, () => "SECRET_KEY_WRONG"));
+      expect(await stop(wrong)).toEqual([expect.stringMatching(/^warning\[SECRET_KEY_WRONG\]: .+ hint: .*AUTOKESTRA_SECRET_KEY/) as string]);
+    }
+  }, 30_000);
 
   test("a row that was changed is exit 7", async () => {
     const home = new Home();
@@ -330,9 +378,42 @@ describe("[WF-15] keys", () => {
     const filed = new Home();
     set(filed, "TOKEN", "some value");
     expect(sourceOf(rotate(filed, withKey("another passphrase")))).toBe("passphrase");
+    // A backup of before opens with it.
+    expect(existsSync(join(filed.data, "keys", "secret.key"))).toBe(true);
     expect(outcome(get(filed, "TOKEN"))).toBe("7 SECRET_KEY_WRONG");
     expect(get(filed, "TOKEN", withKey("another passphrase")).stdout.toString()).toBe("some value");
   });
+});
+
+test("[WF-15] a server has its own environment: the refusal says that it is to be started again", async () => {
+  const home = new Home();
+  const server = await home.startServer([], { AUTOKESTRA_SECRET_KEY: "the server's passphrase" });
+  set(home, "TOKEN", "some value");
+  const env = { AUTOKESTRA_SECRET_KEY: "a new passphrase", AUTOKESTRA_SECRET_KEY_OLD: "the server's passphrase" };
+  const refused = await home.run(["secrets", "rotate-key"], { env });
+  expect(outcome(refused)).toBe("3 CONFIG_INVALID");
+  expect(refused.stderr).toMatch(/^hint: .*AUTOKESTRA_SECRET_KEY .*AUTOKESTRA_SECRET_KEY_OLD.*restart/m);
+  await server.stop();
+  const rotated = await home.run(["secrets", "rotate-key"], { env });
+  expect([rotated.code, rotated.stderr]).toEqual([0, expect.stringContaining("1 secret and 0 sealed values")]);
+});
+
+test("[WF-15] a key that is likely mistyped or easily guessed is warned of, once, by whoever makes it the store's", () => {
+  const home = new Home();
+  for (const [key, isDoubtful] of [
+    ["ab".repeat(31), true],
+    ["short", true],
+    ["long enough", false],
+    ["ab".repeat(32), false],
+  ] as const) {
+    const fresh = new Home();
+    const env = { AUTOKESTRA_SECRET_KEY: key };
+    const said = [1, 2].map(() => set(fresh, "TOKEN", "some value", env).stderr);
+    expect([key, said.map((text) => text.includes("Warning: AUTOKESTRA_SECRET_KEY"))]).toEqual([key, [isDoubtful, false]]);
+    expect(said[0]).not.toContain(key);
+  }
+  set(home, "TOKEN", "some value");
+  expect(pipe(home, ["secrets", "rotate-key"], "", { AUTOKESTRA_SECRET_KEY: "brief" }).stderr).toContain("Warning: AUTOKESTRA_SECRET_KEY");
 });
 
 describe("[WF-21] one store, for the API and for tasks", () => {

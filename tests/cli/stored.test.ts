@@ -111,6 +111,24 @@ for (const where of ["in process", "on a server"] as const) {
       expect(await json("trace", "verify", "--trace-id", id)).toMatchObject({ ok: true, events: lines.length });
     });
 
+    test("trace tail without a trace gives the newest events of the store, however many traces came since", async () => {
+      const { execution } = (await json("run", "two", "--wait")) as { execution: { executionId: string } };
+      for (let count = 0; count < 3; count += 1) await json("run", "two", "--wait");
+      const tail = async (...args: string[]) => {
+        const { stdout } = await home.run(["trace", "tail", ...args]);
+        return stdout.split("\n").slice(0, -1);
+      };
+      const seqs = (lines: string[]) => lines.map((line) => (JSON.parse(line) as { seq: number }).seq);
+      const all = await tail("--limit", "1000000");
+      expect(seqs(all)).toEqual(all.map((_, index) => index + 1));
+      expect(all.slice(-50)).toEqual((await tail()).slice(0, 50));
+      const applied = await tail("--event-type", "workflow.*", "--limit", "2");
+      expect(applied).toEqual(all.filter((line) => line.includes('"event_type":"trace.workflow.')).slice(-2));
+      const created = await tail("--event-type", "execution.created", "--limit", "4");
+      expect(JSON.parse(created[0] ?? "")).toMatchObject({ trace: { trace_id: execution.executionId } });
+      expect(created).toHaveLength(4);
+    });
+
     test("[WF-06] every list command gives one JSON document", async () => {
       const lists = { list: "workflows", "execution list": "executions", "history one": "revisions", "key list": "keys", "trace list": "traces" };
       for (const [line, member] of Object.entries(lists)) expect((await json(...line.split(" ")))[member]).toBeArray();

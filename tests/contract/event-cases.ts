@@ -29,6 +29,10 @@ export function eventCases(open: OpenStore): void {
       expect((await store.listEvents({ traceId, limit: 4, offset: 8 })).map((event) => event.sequence)).toEqual([8, 9]);
       expect(await seqs(store, { afterSeq: 17, limit: 100 })).toEqual([18, 19, 20]);
       expect(await seqs(store, { afterSeq: 20, limit: 100 })).toEqual([]);
+      expect(await seqs(store, { order: "desc", limit: 3 })).toEqual([20, 19, 18]);
+      expect(await seqs(store, { beforeSeq: 18, afterSeq: 15, order: "desc", limit: 100 })).toEqual([17, 16]);
+      expect(await seqs(store, { traceId, beforeSeq: 5, limit: 100 })).toEqual([1, 3]);
+      expect(await store.countEvents({ beforeSeq: 18 })).toBe(17);
       const warn = { traceId, severity: "warn" as const };
       expect((await store.listEvents({ ...warn, limit: 100 })).map((event) => event.sequence)).toEqual([2, 3, 6, 7]);
       expect(await store.countEvents(warn)).toBe(4);

@@ -65,6 +65,7 @@ export class RealEngine {
       secretKey: null,
       secretKeyOld: null,
       clock: systemClock,
+      onTrouble,
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     });
     this.engine = new Engine({

@@ -97,6 +97,7 @@ export class World {
       secretKey,
       secretKeyOld: null,
       clock: this.time.clock,
+      onTrouble: () => undefined,
       randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(this.random() * 256)),
     });
   }

@@ -50,6 +50,21 @@ function suite(user: User): void {
     });
   }
 
+  test("terminate is heard whenever it comes, also before the task's program began", async () => {
+    const slow: number[] = [];
+    for (let round = 0; round < 60; round += 1) {
+      const task = startConfined(["sleep", "600"], confine({ user }), { graceMs: 10_000 });
+      // Anywhere between the first process of the tree and its program.
+      const until = performance.now() + (round % 12) * 0.4;
+      while (performance.now() < until);
+      const asked = performance.now();
+      task.terminate();
+      await task.exited;
+      if (performance.now() - asked > 5000) slow.push(round);
+    }
+    expect(slow).toEqual([]);
+  }, 60_000);
+
   test("terminate asks every process of the tree", async () => {
     const inner = "trap 'echo inner; exit' TERM; echo ready; while :; do sleep 0.05; done";
     const task = start(`trap 'wait; exit 5' TERM; sh -c "${inner}" & wait; wait`);

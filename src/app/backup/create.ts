@@ -1,23 +1,14 @@
 // Makes a backup: a copy of the database of one moment, every blob file that it names, installed plugins and atlases, behind a manifest.
 // It is written beside its place under another name and appears whole or not at all. A server may go on working meanwhile.
-import { existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
-import { basename, dirname, join, sep } from "node:path";
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fail, isCoded, limits, toIso, version } from "../../base/index.ts";
 import { type CopySummary, describeSqliteCopy } from "../../storage/index.ts";
 import type { Caller } from "../../model/index.ts";
 import { type AppContext, systemEvent, systemOpens } from "../context.ts";
 import { copyFile, digestFile, readPieces, stageTree, syncFolder } from "./files.ts";
-import {
-  type BackupFile,
-  type BackupManifest,
-  blobFolder,
-  blobPath,
-  databaseName,
-  isKeyName,
-  keyFolder,
-  manifestName,
-  treeNames,
-} from "./manifest.ts";
+import { type BackupFile, type BackupManifest, blobPath, databaseName, isKeyName, keyFolder, manifestName, treeNames } from "./manifest.ts";
+import { checkOverwrite, checkPlace, isThere } from "./place.ts";
 import { type ArchiveEntry, writeArchive } from "./seal.ts";
 
 export type BackupStep = "copy" | "pack" | "check" | "unpack" | "verify";
@@ -27,7 +18,7 @@ export type OnBackupProgress = (step: BackupStep, done: number, total: number) =
 export type BackupRequest = {
   /** Absolute path of the file to write. */
   file: string;
-  /** Overwrites a file that is there. */
+  /** Overwrites a backup that is there; nothing else is ever overwritten. */
   force: boolean;
   /** Puts the key files in too: who has the backup then reads its secrets. */
   withKeys: boolean;
@@ -45,6 +36,10 @@ export type BackupReport = {
   blobs: number;
   /** Of the key that the secrets in it are encrypted with; null where there are none. */
   keyId: string | null;
+  /** Whether that key comes from AUTOKESTRA_SECRET_KEY, and thus from no file. */
+  isKeyGiven: boolean;
+  /** Key files that are in it. */
+  keyFiles: number;
   /** Where key files lie that are not in it; null where there are none, or they are in it. */
   keysLeftOut: string | null;
 };
@@ -53,8 +48,7 @@ export type BackupReport = {
 export async function backUp(context: AppContext, caller: Caller, request: BackupRequest): Promise<BackupReport> {
   const { file, force } = request;
   const storeFolder = dirname(context.loaded.storePath);
-  if (!force && lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw isThere(file);
-  checkPlace(file, storeFolder);
+  checkPlace(file, { loaded: context.loaded, force });
   const staging = makeStaging(file);
   try {
     const copy = join(staging, databaseName);
@@ -76,7 +70,9 @@ export async function backUp(context: AppContext, caller: Caller, request: Backu
     const keys = join(storeFolder, keyFolder);
     const { lastSeq, events, executions, blobs, keyId } = summary;
     const keysLeftOut = !request.withKeys && existsSync(keys) ? keys : null;
-    return { file, ...written, lastSeq, events, executions, blobs, keyId, keysLeftOut };
+    const keyFiles = manifest.files.filter(({ path }) => path.startsWith(`${keyFolder}/`)).length;
+    const isKeyGiven = summary.keySource !== null && summary.keySource !== "file";
+    return { file, ...written, lastSeq, events, executions, blobs, keyId, isKeyGiven, keyFiles, keysLeftOut };
   } catch (cause) {
     throw asFileError(file, cause);
   } finally {
@@ -84,28 +80,11 @@ export async function backUp(context: AppContext, caller: Caller, request: Backu
   }
 }
 
-function isThere(file: string) {
-  return fail("ALREADY_EXISTS", `Cannot back up into "${file}": it is there already`, { hint: "Overwrite it with --force." });
-}
-
 /** What the operating system refuses while FILE is made is the matter of who named it. */
 function asFileError(file: string, cause: unknown): unknown {
   const { code, syscall } = cause as { code?: string; syscall?: string };
   if (isCoded(cause) || syscall === undefined) return cause;
   return fail("FILE_NOT_FOUND", `Cannot back up into "${file}": ${code ?? String(cause)}`, { cause, hint: "Check the folder and its free space." });
-}
-
-/** A backup within what is backed up would hold itself, or a part of itself. */
-function checkPlace(file: string, storeFolder: string): void {
-  let folder: string;
-  try {
-    folder = realpathSync(dirname(file));
-  } catch (cause) {
-    throw fail("FILE_NOT_FOUND", `Cannot back up into "${file}": its folder is not there`, { cause });
-  }
-  const own = [blobFolder, keyFolder, ...treeNames].map((name) => join(storeFolder, name));
-  const inside = own.find((one) => existsSync(one) && `${folder}${sep}`.startsWith(`${realpathSync(one)}${sep}`));
-  if (inside !== undefined) throw fail("USAGE", `Cannot back up into "${file}": "${inside}" is a part of the store itself`);
 }
 
 function makeStaging(file: string): string {
@@ -194,8 +173,11 @@ async function* listEntries(manifest: BackupManifest, places: Places, { signal, 
 }
 
 function putInPlace(part: string, file: string, force: boolean): void {
-  if (force) renameSync(part, file);
-  else linkNew(part, file);
+  if (force) {
+    // What was there at the start may be something else by now.
+    checkOverwrite(file, force);
+    renameSync(part, file);
+  } else linkNew(part, file);
   syncFolder(dirname(file));
 }
 

@@ -23,9 +23,10 @@ import { syncFolder } from "./files.ts";
 export type Move = { kind: "keep" | "put"; from: string; to: string };
 type Plan = { moves: Move[]; staging: string };
 
-const planName = "restore.json";
-const lockName = "restore.lock";
-const stagingPrefix = ".restore-";
+/** What a restore has beside the store while it works. */
+export const planName = "restore.json";
+export const lockName = "restore.lock";
+export const stagingPrefix = ".restore-";
 
 /** Whether a restore has begun to move and not ended. */
 function isHalfMoved(folder: string): boolean {

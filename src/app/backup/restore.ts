@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fail, isCoded, limits } from "../../base/index.ts";
+import { type CodedError, fail, isCoded, limits } from "../../base/index.ts";
 import type { LoadedConfig } from "../../config/index.ts";
 import { describeSqliteCopy, holdSqlite, inspectSqlite, openSqliteStore } from "../../storage/index.ts";
 import { brokenChain } from "../../trace/index.ts";
@@ -38,6 +38,8 @@ export type RestoreReport = {
   keyId: string | null;
   /** Why the secrets in it cannot be read here; null where they can, or there are none. */
   keyProblem: string | null;
+  /** What to do about it, where it is something else than to bring the key. */
+  keyHint: string | null;
   /** What was there before, under its new names. */
   setAside: string[];
 };
@@ -83,7 +85,7 @@ async function restoreFrom(request: RestoreRequest, { source, sealed, restoring 
   checkDatabase(file, database, manifest);
   const staged: LoadedConfig = { ...loaded, storePath: database };
   const hasKeys = existsSync(join(staging, keyFolder));
-  const keyProblem = manifest.key_id === null ? null : await findKeyProblem(hasKeys ? staged : loaded, database);
+  const problem = manifest.key_id === null ? null : await findKeyProblem(hasKeys ? staged : loaded, database);
   await proveAndNote(staged, { sha256: sealed.sha256, lastSeq: manifest.head.last_seq });
   signal.throwIfAborted();
   const moves = planMoves(loaded.storePath, staging);
@@ -100,7 +102,8 @@ async function restoreFrom(request: RestoreRequest, { source, sealed, restoring 
     lastSeq: manifest.head.last_seq,
     ...manifest.counts,
     keyId: manifest.key_id,
-    keyProblem,
+    keyProblem: problem?.message ?? null,
+    keyHint: isCoded(problem, "FILE_MODE_UNSAFE") ? (problem.hint ?? null) : null,
     setAside: moves.filter(({ kind, to }) => kind === "keep" && existsSync(to)).map(({ to }) => to),
   };
 }
@@ -111,11 +114,13 @@ async function openSource(file: string): Promise<FileHandle> {
   try {
     source = await open(file, "r");
   } catch (cause) {
-    throw refuse(`it cannot be read (${String((cause as { code?: string }).code ?? cause)})`, cause);
+    const { code } = cause as { code?: string };
+    throw refuse(code === "ENOENT" ? "no such file" : `it cannot be read (${code ?? String(cause)})`, cause);
   }
-  if ((await source.stat()).isFile()) return source;
+  const found = await source.stat();
+  if (found.isFile()) return source;
   await source.close();
-  throw refuse("it is no plain file");
+  throw refuse(found.isDirectory() ? "it is a folder" : "it is no plain file");
 }
 
 function begin(storePath: string): Restoring {
@@ -165,14 +170,14 @@ function inspectDatabase(database: string, broken: (why: string) => Error) {
 }
 
 /** Whether this process could read the secrets, with the keys where they will be. */
-async function findKeyProblem(loaded: LoadedConfig, database: string): Promise<string | null> {
+async function findKeyProblem(loaded: LoadedConfig, database: string): Promise<CodedError | null> {
   const store = openSqliteStore({ path: database, durability: "full", now: systemClock.now() });
   try {
     const vault = openVault(loaded, store, () => Promise.reject(fail("INTERNAL", "Cannot make a key: the store has one")));
     await vault.key();
     return null;
   } catch (cause) {
-    if (isCoded(cause)) return cause.message;
+    if (isCoded(cause)) return cause;
     throw cause;
   } finally {
     await store.close();

@@ -1,6 +1,6 @@
 // The file of a backup: tar in gzip, and after it an empty gzip member whose extra field is the digest of every byte before it. Tools
 // unpack it as they do any .tar.gz; a bit that flipped anywhere, padding and headers included, is found before anything is unpacked.
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -103,6 +103,28 @@ function waiterOn(pipeline: Promise<void>): Wait {
 
 export type Sealed = { bytes: number; sha256: string /** Of the archive proper, from the start. */; bodyBytes: number };
 
+/** Whether it is a plain file that ends as backups do; its bytes are not held against the digest. False for what cannot be opened. */
+export function isSealed(file: string): boolean {
+  let handle: number;
+  try {
+    handle = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return false;
+  }
+  try {
+    const found = fstatSync(handle);
+    if (!found.isFile() || found.size <= sealBytes) return false;
+    const seal = Buffer.alloc(sealBytes);
+    return readSync(handle, seal, 0, sealBytes, found.size - sealBytes) === sealBytes && hasSealForm(seal);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function hasSealForm(seal: Buffer): boolean {
+  return seal.equals(sealOf(seal.subarray(sealHead.byteLength, sealHead.byteLength + 32).toString("hex")));
+}
+
 /** Holds every byte of the file against its seal. @throws PAYLOAD_DIGEST_MISMATCH */
 export async function checkSeal(source: FileHandle, file: string, onBytes: (done: number, total: number) => void): Promise<Sealed> {
   const { size } = await source.stat();
@@ -111,7 +133,7 @@ export async function checkSeal(source: FileHandle, file: string, onBytes: (done
   if (bodyBytes <= 0) throw notWhole(file, foreign);
   const seal = Buffer.alloc(sealBytes);
   await source.read(seal, 0, sealBytes, bodyBytes);
-  if (!seal.equals(sealOf(seal.subarray(sealHead.byteLength, sealHead.byteLength + 32).toString("hex")))) throw notWhole(file, foreign);
+  if (!hasSealForm(seal)) throw notWhole(file, foreign);
   const [body, whole] = [startSha256(), startSha256()];
   const buffer = Buffer.alloc(pieceBytes);
   for (let at = 0; at < bodyBytes; ) {

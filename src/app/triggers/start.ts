@@ -2,10 +2,11 @@
 import { type CodedError, type ErrorCode, fail, isCoded, type JsonObject, toErrorBody, toIJson, toIso, toIsoOrNull } from "../../base/index.ts";
 import type { TriggerData } from "../../engine/index.ts";
 import { type Caller, principalText, type Started, type TriggerDefinition, type WorkflowDefinition } from "../../model/index.ts";
+import { maskTexts } from "../../secrets/index.ts";
 import type { RowChange } from "../../storage/index.ts";
 import { createTemplate } from "../../workflow/index.ts";
 import { type AppContext, systemEvent, systemOpens } from "../context.ts";
-import { submitRevision } from "../verbs/executions.ts";
+import { type RevisionStart, submitRevision } from "../verbs/executions.ts";
 import { requireTrigger } from "./require-trigger.ts";
 
 export type TriggerStart = {
@@ -21,9 +22,9 @@ export type TriggerStart = {
   by?: string;
   /**
    * What it means that the start cannot be as the trigger wants it (inputs that do not fit, missing secrets or plugins): `throw`, or
-   * `create` an execution that fails with it, so that it is seen.
+   * `create` an execution that fails with it, so that it is seen; `throwInputs` throws what is the starter's fault, and creates otherwise.
    */
-  onMisfit: "throw" | "create";
+  onMisfit: "throw" | "create" | "throwInputs";
   /** Rows that stand or fall with the execution's first event: one whose key is taken makes the start fail. */
   sideChanges: (executionId: string) => readonly RowChange[];
 };
@@ -54,16 +55,32 @@ export async function startByTrigger(context: AppContext, caller: Caller, start:
     sideChanges: start.sideChanges(executionId),
   };
   let started: Started;
+  let { inputs }: { inputs: JsonObject } = wish;
   try {
-    started = await submitRevision(context, caller, { ...wish, inputs: evaluateInputs(definition, { ...start, trigger, by }) });
+    inputs = evaluateInputs(definition, { ...start, trigger, by });
+    started = await submitRevision(context, caller, { ...wish, inputs });
   } catch (cause) {
-    if (start.onMisfit === "throw" || !isMisfit(cause)) throw cause;
-    context.session.ensure();
-    started = await context.engine.submit({ ...wish, refusal: toErrorBody(cause), caller });
+    const isThrown = start.onMisfit === "throw" || (start.onMisfit === "throwInputs" && isCoded(cause, "INPUT_INVALID"));
+    if (isThrown || !isMisfit(cause)) throw cause;
+    started = await submitRefused(context, caller, { wish: { ...wish, inputs }, cause, secrets: definition.secrets });
   }
   const payload = { workflow: start.workflow, trigger: trigger.id, scheduled_at, execution_id: executionId };
   await context.ledger.commit({ events: [systemEvent(context, caller, { type: "trace.trigger.fired", payload })], opens: systemOpens(context) });
   return started;
+}
+
+type Refused = { wish: RevisionStart; cause: CodedError; secrets: readonly string[] };
+
+/** An execution that fails at once. Its inputs stay where they fit, so that it can be restarted when what was missing is there. */
+async function submitRefused(context: AppContext, caller: Caller, { wish, cause, secrets }: Refused): Promise<Started> {
+  // What came with the start may hold secrets, though they are not read for it.
+  const masks = [...(await context.vault.readSecrets(secrets)).values()].flatMap(maskTexts);
+  const refusal = toErrorBody(cause);
+  // Thrown last: the inputs were checked by then.
+  if (isCoded(cause, "SECRETS_MISSING")) return submitRevision(context, caller, { ...wish, refusal, masks });
+  context.session.ensure();
+  const inputs = isCoded(cause, "INPUT_INVALID") ? {} : wish.inputs;
+  return context.engine.submit({ ...wish, inputs, refusal, masks, caller });
 }
 
 type Evaluated = { scheduledAt: number | null; data: TriggerData | null; by: string; trigger: TriggerDefinition };

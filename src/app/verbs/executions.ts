@@ -1,5 +1,5 @@
 // Verbs on executions: start, list, show, cancel, wait.
-import { canonicalJson, fail, isCoded, isUuid, isUuidV7, type JsonObject, limits, sha256Hex, toErrorBody, toIJson, toIso } from "../../base/index.ts";
+import { fail, isCoded, isUuid, isUuidV7, type JsonObject, limits, toErrorBody, toIJson, toIso } from "../../base/index.ts";
 import {
   type Caller,
   type Execution,
@@ -14,34 +14,31 @@ import {
   taskStates,
   type TraceEvent,
 } from "../../model/index.ts";
-import type { ExecutionSelection, RowChange, RowOf } from "../../storage/index.ts";
+import type { ExecutionSelection, RowOf } from "../../storage/index.ts";
 import { openBell, sentText } from "../../trace/index.ts";
-import { checkInputs, unavailableParts } from "../../workflow/index.ts";
+import { checkInputs, sensitiveTexts, unavailableParts } from "../../workflow/index.ts";
 import type { Command } from "../../engine/index.ts";
 import type { AppContext } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { CommandAnswer, ExecutionQuery, StartAnswer, StartRequest, TaskRunQuery } from "../facade.ts";
 import { firstRun, pageTaskRuns, readColumn, type RunPlace, toExecutionItem } from "./execution-form.ts";
+import { findFirstStart, idempotencyOf } from "./idempotency.ts";
 import { requireActions } from "./plugins.ts";
 import { requireWorkflow } from "./workflows.ts";
 
-const idempotencyMs = 24 * 3_600_000;
-
 export async function startExecution(context: AppContext, caller: Caller, wish: StartRequest): Promise<StartAnswer> {
   const request = { ...wish, inputs: storableInputs(wish) };
-  const bodyDigest = request.idempotencyKey === undefined ? "" : digestOf(request);
-  const before = await findFirstAnswer(context, caller, request, bodyDigest);
+  const before = await findFirstAnswer(context, caller, request);
   if (before !== null) return before;
   if (request.idempotencyKey !== undefined) await context.store.sweepIdempotency(context.clock.now());
   const executionId = checkNewId(context, request.executionId);
-  const sideChanges = idempotencyChanges(context, caller, { key: request.idempotencyKey, bodyDigest, executionId });
   try {
-    const started = await submit(context, caller, { ...request, executionId, sideChanges });
+    const started = await submit(context, caller, request, executionId);
     const execution = request.waitMs === undefined ? null : await waitForEnd(context, executionId, request.waitMs);
     return { started: execution === null ? started : { executionId, state: execution.execution.state }, execution };
   } catch (cause) {
     // The same key may have come twice at the same moment: the other call's answer then holds.
-    const raced = isCoded(cause, "ALREADY_EXISTS") ? await findFirstAnswer(context, caller, request, bodyDigest) : null;
+    const raced = isCoded(cause, "ALREADY_EXISTS") ? await findFirstAnswer(context, caller, request) : null;
     if (raced !== null) return raced;
     throw cause;
   }
@@ -56,35 +53,27 @@ function storableInputs(request: StartRequest): JsonObject {
   }
 }
 
-function digestOf(request: StartRequest): string {
-  const { workflow, inputs, labels = {}, executionId = null, revision = null } = request;
-  return sha256Hex(canonicalJson(toIJson({ workflow, inputs, labels, executionId, revision })));
-}
-
 function checkNewId(context: AppContext, id: string | undefined): string {
   if (id !== undefined && !isUuidV7(id)) throw fail("INPUT_INVALID", `Cannot start an execution with id "${id}": it is not a UUID of version 7`);
   return id ?? context.ids.next();
 }
 
 /** @throws WORKFLOW_NOT_FOUND, WORKFLOW_DISABLED, NOT_AVAILABLE_YET, PLUGIN_NOT_FOUND, MANIFEST_INVALID, INPUT_INVALID, QUEUE_FULL, ALREADY_EXISTS */
-async function submit(
-  context: AppContext,
-  caller: Caller,
-  request: StartRequest & { executionId: string; sideChanges: RowChange[] },
-): Promise<Started> {
+async function submit(context: AppContext, caller: Caller, request: StartRequest, executionId: string): Promise<Started> {
   const row = await requireWorkflow(context, request.workflow, "run");
   if (row.enabled === 0)
     throw fail("WORKFLOW_DISABLED", `Cannot run workflow "${request.workflow}": it is disabled`, { hint: `workflow enable ${request.workflow}` });
   const trigger = { type: "manual", id: null, scheduled_at: null, by: principalText(caller.principal) };
+  const revision = request.revision ?? row.revision;
   return submitRevision(context, caller, {
     workflow: request.workflow,
-    revision: request.revision ?? row.revision,
+    revision,
     inputs: request.inputs,
     labels: request.labels ?? {},
-    executionId: request.executionId,
+    executionId,
     timeoutMs: null,
     trigger,
-    sideChanges: request.sideChanges,
+    ...(await idempotencyOf(context, caller, { request, revision, executionId })),
   });
 }
 
@@ -120,41 +109,22 @@ function checkedInputs(definition: Parameters<typeof checkInputs>[0], given: Jso
     throw fail("INPUT_INVALID", `Cannot start "${definition.id}": ${diagnostics[0]?.message ?? "its inputs do not fit"}`, {
       details: { diagnostics },
     });
+  const texts = new Set(sensitiveTexts(definition, inputs)).size;
+  if (texts > limits.sensitiveTextsMax)
+    throw fail("INPUT_INVALID", `Cannot start "${definition.id}": its sensitive inputs hold ${texts} different texts, more than ${limits.sensitiveTextsMax}`, {
+      hint: "Give what is secret as one text, such as JSON, or as a secret of the server.",
+    });
   return inputs;
 }
 
-function idempotencyScope(caller: Caller): string {
-  return `start ${principalText(caller.principal)}`;
-}
-
-async function findFirstAnswer(context: AppContext, caller: Caller, request: StartRequest, bodyDigest: string): Promise<StartAnswer | null> {
-  const { idempotencyKey: key, waitMs } = request;
-  if (key === undefined) return null;
-  const row = await context.store.findIdempotent(idempotencyScope(caller), key, context.clock.now());
-  if (row === null) return null;
-  if (row.body_sha256 !== bodyDigest)
-    throw fail("IDEMPOTENCY_MISMATCH", `Cannot use the idempotency key "${key}" again: it was used with another body`);
-  const { executionId } = JSON.parse(row.result) as { executionId: string };
+async function findFirstAnswer(context: AppContext, caller: Caller, request: StartRequest): Promise<StartAnswer | null> {
+  const executionId = await findFirstStart(context, caller, request);
+  if (executionId === null) return null;
+  const { waitMs } = request;
   // A repeat that waits gets the end, as the first would have; one that does not gets what the first got.
   const execution = waitMs === undefined ? null : await waitForEnd(context, executionId, waitMs);
   const state = execution?.execution.state ?? (await context.store.findExecution(executionId))?.state ?? "PENDING";
   return { started: { executionId, state }, execution };
-}
-
-function idempotencyChanges(
-  context: AppContext,
-  caller: Caller,
-  at: { key: string | undefined; bodyDigest: string; executionId: string },
-): RowChange[] {
-  if (at.key === undefined) return [];
-  const key = { scope: idempotencyScope(caller), key: at.key };
-  const row = {
-    ...key,
-    body_sha256: at.bodyDigest,
-    result: JSON.stringify({ executionId: at.executionId }),
-    expires_at: context.clock.now() + idempotencyMs,
-  };
-  return [{ table: "idempotency", op: "insert", row }];
 }
 
 /** The execution when it is terminal within the time, else null. */

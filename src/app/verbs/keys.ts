@@ -56,13 +56,12 @@ export async function listKeys(context: AppContext, page: Page): Promise<KeyList
 }
 
 /** Also one's own, and one that has expired. @throws KEY_NOT_FOUND */
-export async function revokeKey(context: AppContext, caller: Caller, id: string): Promise<Key> {
+export async function revokeKey(context: AppContext, caller: Caller, id: string): Promise<void> {
   const row = await context.store.findKey(id);
   if (row === null || row.revoked_at !== null)
     throw fail("KEY_NOT_FOUND", `Cannot revoke key "${id}": no such key`, { hint: "`workflow key list` shows those that are there." });
   context.session.ensure();
   await context.ledger.commit({ events: [revocation(context, caller, id)], opens: systemOpens(context) });
-  return toKey(row);
 }
 
 function revocation(context: AppContext, caller: Caller, id: string): EventDraft {

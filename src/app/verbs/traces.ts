@@ -1,10 +1,10 @@
 // Verbs on traces: which there are, and their events as they were written.
 import { fail, toIso } from "../../base/index.ts";
 import { type Subject, subjects, type TraceList } from "../../model/index.ts";
-import { selectionOf, sentText } from "../../trace/index.ts";
+import { listNewestEvents as readNewest, selectionOf, sentText } from "../../trace/index.ts";
 import type { AppContext } from "../context.ts";
 import { pageSize, readCursor, writeCursor } from "../cursor.ts";
-import type { EventPage, EventQuery, Page } from "../facade.ts";
+import type { EventPage, EventQuery, NewestEvents, NewestQuery, Page } from "../facade.ts";
 
 export async function listTraces(context: AppContext, query: Page & { subject?: string }): Promise<TraceList> {
   const size = pageSize(query.limit);
@@ -49,4 +49,8 @@ export async function listEvents(context: AppContext, query: EventQuery): Promis
   const events = await store.listEvents({ ...selection, limit, offset });
   const totalCount = await store.countEvents(selection);
   return { traceId: query.traceId, events: events.map(sentText), totalCount, hasMore: offset + events.length < totalCount };
+}
+
+export async function listNewestEvents(context: AppContext, query: NewestQuery): Promise<NewestEvents> {
+  return readNewest({ store: context.store, soon: context.timers.soon }, { ...query, limit: pageSize(query.limit) });
 }

@@ -6,6 +6,7 @@ import { ensureDataDir, type LoadedConfig, readServerFile } from "../../config/i
 import { findNamedServer, openStore } from "../connect.ts";
 import type { CliContext } from "../context.ts";
 import type { SignalName } from "../io.ts";
+import { countOf } from "../render/count.ts";
 import { visibleLine } from "../render/visible.ts";
 import { lockDataDir } from "../server-process/data-lock.ts";
 import { signalExits } from "../signals.ts";
@@ -17,18 +18,26 @@ export async function createBackup(context: CliContext, { file, force, withKeys 
   const path = pathOf(context, file);
   return await untilSignal(context, async (signal) => {
     const app = await openStore(context, "command");
-    if (withKeys) context.remark("Who has this file can read every secret of the store: keep it as safe as the keys.");
     const done = await app.backups.create({ file: path, force, withKeys, signal, onProgress: progressOn(context) });
     printBackup(context, done);
   });
 }
 
 function printBackup(context: CliContext, done: BackupReport): void {
-  if (done.keyId !== null && done.keysLeftOut !== null)
-    context.remark(`Secrets in it are encrypted, and their keys are not in it. Keep a copy of this folder apart: ${visibleLine(done.keysLeftOut)}`);
+  for (const line of keyRemarks(done)) context.remark(line);
   const { file, bytes, events, executions, blobs, keyId, sha256, lastSeq } = done;
   if (context.common.json) return context.printJson({ file, bytes, events, executions, blobs, keyId, sha256, lastSeq });
-  context.print(`${visibleLine(file)}  ${bytes} bytes, ${events} events, ${executions} executions, ${blobs} blobs\nsha256  ${sha256}\n`);
+  context.print(`${visibleLine(file)}  ${countOf(bytes, "byte")}, ${contentsOf(done)}\nsha256  ${sha256}\n`);
+}
+
+function keyRemarks({ keyId, isKeyGiven, keyFiles, keysLeftOut }: BackupReport): string[] {
+  const lines: string[] = [];
+  if (keyFiles > 0) lines.push("Key files are in it: who has it can read every secret that is encrypted with them. Keep it as safe as the keys.");
+  if (keyId === null) return lines;
+  if (isKeyGiven) lines.push("Secrets in it are encrypted. The key is AUTOKESTRA_SECRET_KEY; it is not in the file, keep it apart.");
+  else if (keysLeftOut !== null)
+    lines.push(`Secrets in it are encrypted, and their keys are not in it. Keep a copy of this folder apart: ${visibleLine(keysLeftOut)}`);
+  return lines;
 }
 
 export async function restoreBackup(context: CliContext, { file, force }: { file: string; force: boolean }): Promise<number> {
@@ -65,13 +74,17 @@ async function lockForRestore(loaded: LoadedConfig): Promise<{ release(): void }
 
 function printRestored(context: CliContext, done: RestoreReport): void {
   for (const path of done.setAside) context.note(`What was there before is kept: ${visibleLine(path)}`);
-  if (done.keyProblem !== null)
-    context.remark(
-      `The secrets in it cannot be read here yet: ${visibleLine(done.keyProblem)}. Put the key there that they were encrypted with, ${done.keyId}`,
-    );
+  if (done.keyProblem !== null) {
+    const advice = done.keyHint ?? `Put the key there that they were encrypted with, ${done.keyId}`;
+    context.remark(`The secrets in it cannot be read here yet: ${visibleLine(done.keyProblem)}. ${visibleLine(advice)}`);
+  }
   if (context.common.json) return context.printJson(done);
-  const { file, events, executions, blobs, createdAt } = done;
-  context.print(`restored  ${visibleLine(file)} of ${visibleLine(createdAt)}: ${events} events, ${executions} executions, ${blobs} blobs\n`);
+  const { file, createdAt } = done;
+  context.print(`restored  ${visibleLine(file)} of ${visibleLine(createdAt)}: ${contentsOf(done)}\n`);
+}
+
+function contentsOf({ events, executions, blobs }: { events: number; executions: number; blobs: number }): string {
+  return [countOf(events, "event"), countOf(executions, "execution"), countOf(blobs, "blob")].join(", ");
 }
 
 /** Both work on files, which are here: a server elsewhere has its own. */

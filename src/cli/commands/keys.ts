@@ -1,5 +1,5 @@
 // key create, list, revoke. The key itself is printed by create alone.
-import { CodedError, fail, isCoded, parseTime, toIso } from "../../base/index.ts";
+import { fail, fromErrorBody, isCoded, parseTime, toErrorBody, toIso } from "../../base/index.ts";
 import { type CreatedKey, type Key, type Principal, principalText, roleNames, scopes } from "../../model/index.ts";
 import type { CliContext } from "../context.ts";
 import { parseMoment, parsePage } from "../option-values.ts";
@@ -56,7 +56,7 @@ function withSuggestion(thrown: unknown): unknown {
   const near = typeof role === "string" ? suggest(role, roleNames) : typeof scope === "string" ? suggest(scope, scopes) : null;
   if (near === null) return thrown;
   const hint = [`Did you mean "${near}"?`, thrown.hint].filter((part) => part !== undefined).join(" ");
-  return new CodedError(thrown.code, thrown.message, { ...(thrown.details === undefined ? {} : { details: thrown.details }), hint, cause: thrown });
+  return fromErrorBody({ ...toErrorBody(thrown), hint });
 }
 
 export async function listKeys(context: CliContext, values: { limit: string | null; cursor: string | null }): Promise<void> {
@@ -89,7 +89,6 @@ function hasExpired({ expiresAt }: Key, now: number): boolean {
 
 export async function revokeKey(context: CliContext, { id }: { id: string }): Promise<void> {
   const { facade } = await context.connect();
-  const key = await facade.revokeKey(id);
-  if (context.common.json) return context.printJson(key);
-  context.note(`Revoked ${visibleLine(id)} of ${visibleLine(principalText(key.principal))}.`);
+  await facade.revokeKey(id);
+  context.note(`Revoked ${visibleLine(id)}.`);
 }

@@ -5,12 +5,15 @@ import { checkSecretName, checkSecretSize, isMaskable, type Secret, type SecretK
 import { connectHttp } from "../connect.ts";
 import type { CliContext } from "../context.ts";
 import { parsePage } from "../option-values.ts";
+import { countOf } from "../render/count.ts";
 import { visibleLine } from "../render/visible.ts";
 import { signalExits } from "../signals.ts";
 import { decodeText } from "../source-file.ts";
 import { noteMore } from "./workflows.ts";
 
 const newline = 0x0a;
+const carriageReturn = 0x0d;
+const lineEndBytesMax = 2;
 
 export async function setSecret(context: CliContext, { name, value }: { name: string; value: string | null }): Promise<number> {
   // Before anything is asked or sent: a value that stands in the name's place is to get nowhere, a URL least of all.
@@ -21,7 +24,7 @@ export async function setSecret(context: CliContext, { name, value }: { name: st
   const { facade } = await connectHttp(context);
   await facade.setSecret(encode(name, given));
   if (!isMaskable(given.length))
-    context.remark(`Warning: ${name} is shorter than ${limits.maskedBytesMin} bytes and is not masked where tasks write it.`);
+    context.warn(`Warning: ${name} is shorter than ${limits.maskedBytesMin} bytes and is not masked where tasks write it.`);
   context.note(`Stored ${name}.`);
   return 0;
 }
@@ -30,21 +33,22 @@ function readArgument(context: CliContext, value: string): Uint8Array {
   // What the shell gave in other bytes has become this character: the value would be another one.
   if (value.includes("\uFFFD") || !value.isWellFormed())
     throw fail("USAGE", "Cannot take the value: it is not UTF-8", { hint: "Give it through a pipe: workflow secrets set NAME < FILE" });
-  context.remark("Warning: a value in the command line is seen in the list of processes and in the shell's history. Leave it out, or pipe it.");
+  context.warn("Warning: a value in the command line is seen in the list of processes and in the shell's history. Leave it out, or pipe it.");
   return new TextEncoder().encode(value);
 }
 
 /** The value's bytes, or the exit code of a signal that came while it was asked for. */
 async function readValue({ io }: CliContext, name: string): Promise<Uint8Array | number> {
-  if (!io.stdinIsTty) return withoutLineEnd(io.readStdinUpTo(limits.secretBytesMax + 2));
+  if (!io.stdinIsTty) return withoutLineEnd(io.readStdinUpTo(limits.secretBytesMax + lineEndBytesMax + 1));
   const { text, signal } = await io.readLine(`Value of ${name} (not shown): `, false);
   return signal === null ? new TextEncoder().encode(text) : signalExits[signal];
 }
 
-/** `echo x |` means x; more lines than one, and what is no text, are meant as they are. */
+/** `echo x |` means x, on whichever system; more lines than one, and what is no text, are meant as they are. */
 function withoutLineEnd(bytes: Uint8Array): Uint8Array {
   const end = bytes.length - 1;
-  return bytes.indexOf(newline) === end && end >= 0 && decodeText(bytes) !== null ? bytes.subarray(0, end) : bytes;
+  if (end < 0 || bytes.indexOf(newline) !== end || decodeText(bytes) === null) return bytes;
+  return bytes.subarray(0, bytes[end - 1] === carriageReturn ? end - 1 : end);
 }
 
 function encode(name: string, bytes: Uint8Array): Secret {
@@ -100,7 +104,8 @@ export async function rotateKey(context: CliContext): Promise<void> {
   const { facade, loaded } = await connectHttp(context);
   const rotation = await facade.rotateSecretKey();
   if (context.common.json) return context.printJson(rotation);
-  context.note(`Encrypted ${rotation.secrets} secrets and ${rotation.sealedValues} sealed values with the new key ${rotation.keyId}.`);
+  const { keyId, secrets, sealedValues } = rotation;
+  context.note(`Encrypted ${countOf(secrets, "secret")} and ${countOf(sealedValues, "sealed value")} with the new key ${keyId}.`);
   const { keyFolder } = await import("../../app/index.ts");
   context.note(placeOf(rotation, loaded === null ? null : join(keyFolder(loaded), "secret.key")));
 }

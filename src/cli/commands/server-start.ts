@@ -6,7 +6,7 @@ import type { Server } from "../../server/index.ts";
 import type { CliContext } from "../context.ts";
 import { parseCount } from "../option-values.ts";
 import { lockDataDir } from "../server-process/data-lock.ts";
-import { reportStartFailure } from "../server-process/start-report.ts";
+import { listeningPrefix, reportStartFailure } from "../server-process/start-report.ts";
 import { signalExits } from "../signals.ts";
 
 type StartValues = { host: string | null; port: string | null; detach: boolean };
@@ -86,7 +86,7 @@ async function listen(context: CliContext, app: App): Promise<Server> {
     throw thrown;
   }
   // Also with --json: whoever starts it has no other way to learn the address of a free port.
-  if (!context.common.quiet) io.stderr(`Listening on ${address.url}\n`);
+  if (!context.common.quiet) io.stderr(`${listeningPrefix}${address.url}\n`);
   if (loaded.ignoredEnv.length > 0) context.detail(`Ignored, since no setting has that name: ${loaded.ignoredEnv.join(", ")}`);
   return server;
 }

@@ -63,16 +63,19 @@ const noEvent = '{"sequence":0}';
 const sequenceOf = (line: string) => (JSON.parse(line) as { sequence: number }).sequence;
 const seqOf = (line: string) => (JSON.parse(line) as { seq: number }).seq;
 
-// The newest events of the store lie in the traces that changed last: each trace has at most all of them.
+// Newest page first, so that each goes before what was read already.
 async function readNewest(facade: Facade, filter: EventFilter, limit: number): Promise<string[]> {
-  const { traces } = await facade.listTraces({ limit: Math.min(limit, pageMax) });
-  const lines: string[] = [];
-  for (const trace of traces) lines.push(...(await readTrace(facade, { traceId: trace.trace_id, filter })).slice(-limit));
-  return lines
-    .map((line) => ({ line, seq: seqOf(line) }))
-    .toSorted((a, b) => a.seq - b.seq)
-    .slice(-limit)
-    .map(({ line }) => line);
+  const pages: string[][] = [];
+  let left = limit;
+  let beforeSeq: number | undefined;
+  for (;;) {
+    const page = await facade.listNewestEvents({ ...filter, limit: Math.min(left, pageMax), ...(beforeSeq === undefined ? {} : { beforeSeq }) });
+    pages.unshift(page.events);
+    left -= page.events.length;
+    const [first] = page.events;
+    if (!page.hasMore || left === 0 || first === undefined) return pages.flat();
+    beforeSeq = seqOf(first);
+  }
 }
 
 type FollowValues = { traceId: string | null; filter: EventFilter; limit: number | undefined };

@@ -89,8 +89,9 @@ function envelopeOf(text: string): ErrorBody | null {
   try {
     const parsed: unknown = JSON.parse(text);
     if (!isObject(parsed) || !isObject(parsed["error"])) return null;
-    const { request_id: _, ...body } = parsed["error"];
-    return typeof body["code"] === "string" && typeof body["message"] === "string" ? (body as ErrorBody) : null;
+    const { request_id: requestId, ...body } = parsed["error"];
+    if (typeof body["code"] !== "string" || typeof body["message"] !== "string") return null;
+    return { ...(body as ErrorBody), ...(typeof requestId === "string" ? { request_id: requestId } : {}) };
   } catch {
     return null;
   }

@@ -11,6 +11,8 @@ import type {
   Facade,
   LogQuery,
   LogStreamQuery,
+  NewestEvents,
+  NewestQuery,
   OpenedArtifact,
   StartAnswer,
   StartRequest,
@@ -60,11 +62,12 @@ export function createRemoteFacade(server: RemoteServer): Facade {
 
     listTraces: (query) => ask({ method: "GET", path: "/v1/traces", query }),
     listEvents: (query) => listRemoteEvents(server, query),
+    listNewestEvents: (query) => listNewestRemote(server, query),
     streamEvents: (query, signal) => streamRemoteEvents(server, query, signal),
 
     createKey: (body) => ask({ method: "POST", path: "/api/v1/keys", body }),
     listKeys: (query) => ask({ method: "GET", path: "/api/v1/keys", query }),
-    revokeKey: (id) => ask({ method: "DELETE", path: route`/api/v1/keys/${id}` }),
+    revokeKey: async (id) => void (await send(server, { method: "DELETE", path: route`/api/v1/keys/${id}` })),
 
     listSecrets: (query) => ask({ method: "GET", path: "/api/v1/secrets", query }),
     setSecret: async ({ name, ...body }) => void (await send(server, { method: "PUT", path: route`/api/v1/secrets/${name}`, body })),
@@ -146,6 +149,14 @@ async function listRemoteEvents(server: RemoteServer, { traceId, sinceSequence, 
   const text = await response.clone().text();
   const page = await readJson<{ trace_id: string; total_count: number; has_more: boolean }>(server, response);
   return { traceId: page.trace_id, events: rawArrayItems(text, "events"), totalCount: page.total_count, hasMore: page.has_more };
+}
+
+async function listNewestRemote(server: RemoteServer, { eventType, beforeSeq, ...query }: NewestQuery): Promise<NewestEvents> {
+  const call: Call = { method: "GET", path: "/v1/traces/events", query: { ...query, event_type: eventType, before_seq: beforeSeq } };
+  const response = await send(server, call);
+  const text = await response.clone().text();
+  const page = await readJson<{ has_more: boolean }>(server, response);
+  return { events: rawArrayItems(text, "events"), hasMore: page.has_more };
 }
 
 async function* streamRemoteEvents(

@@ -6,6 +6,9 @@ import type { CliContext } from "../context.ts";
 /** Names the file; set for the child of `server start --detach` alone. */
 export const reportVariable = "AUTOKESTRA_START_REPORT";
 
+/** How a server's log says that its start is over. */
+export const listeningPrefix = "Listening on ";
+
 /** Tells whoever started this process in the background what it failed with. */
 export function reportStartFailure(context: CliContext, thrown: unknown): void {
   const path = context.io.env[reportVariable];

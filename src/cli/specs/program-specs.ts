@@ -28,7 +28,7 @@ export const programSpecs = [
     ].join(" "),
     args: { file: one("FILE") },
     options: {
-      force: flag("--force", "Overwrite FILE"),
+      force: flag("--force", "Overwrite FILE if it is a backup; nothing else is overwritten"),
       withKeys: flag("--with-keys", "Put the key files in too: who has FILE then reads every secret"),
     },
     examples: [

@@ -39,6 +39,10 @@ function checkMediaType(form: BodyForm, headers: Headers): void {
     throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: "${type}" is not ${form.types.join(" or ")}`, { details });
   if (charset !== undefined && charset !== "utf-8" && charset !== "utf8" && charset !== "us-ascii")
     throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: its charset "${charset}" is not utf-8`, { details });
+  requirePlain(headers, details);
+}
+
+function requirePlain(headers: Headers, details: Record<string, unknown>): void {
   const coding = headers.get("content-encoding");
   if (coding !== null && coding.toLowerCase() !== "identity")
     throw fail("UNSUPPORTED_MEDIA_TYPE", `Cannot take the body: it is encoded with "${coding}"`, { details });
@@ -46,6 +50,12 @@ function checkMediaType(form: BodyForm, headers: Headers): void {
 
 function mediaTypeOf(headers: Headers): string {
   return (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+/** The bytes of a body of whatever type. @throws TOO_LARGE, BAD_REQUEST when it breaks off, UNSUPPORTED_MEDIA_TYPE when it is packed */
+export async function readRawBody(request: Request): Promise<Uint8Array> {
+  requirePlain(request.headers, {});
+  return request.body === null ? new Uint8Array() : readBytes(request);
 }
 
 async function readBytes(request: Request): Promise<Uint8Array> {

@@ -18,7 +18,7 @@ export function openApiDocument(routes: readonly Route[]): Json {
   const used = new Map<string, TSchema>();
   const paths: Record<string, Record<string, Json>> = {};
   for (const route of routes) {
-    const path = route.path.replace(/:([a-zA-Z]+)/g, "{$1}");
+    const path = namedPath(route).replace(/:([a-zA-Z]+)/g, "{$1}");
     const item = (paths[path] ??= {});
     item[route.method.toLowerCase()] = operation(route, used);
   }
@@ -48,8 +48,13 @@ export function openApiDocument(routes: readonly Route[]): Json {
   };
 }
 
+/** What a `*` stands for is a parameter too, though it may hold slashes. */
+function namedPath({ path }: Route): string {
+  return path.replace(/\*$/, ":path");
+}
+
 function operation(route: Route, used: Map<string, TSchema>): Json {
-  const operationId = `${route.method.toLowerCase()}${route.path.replace(/[^a-zA-Z0-9]+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase())}`;
+  const operationId = `${route.method.toLowerCase()}${namedPath(route).replace(/[^a-zA-Z0-9]+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase())}`;
   const out: Json = { operationId, summary: route.summary, tags: [route.tag] };
   if (route.scope === null) out["security"] = [];
   else out["x-scope"] = route.scope;
@@ -66,7 +71,7 @@ function operation(route: Route, used: Map<string, TSchema>): Json {
 }
 
 function parameters(route: Route, used: Map<string, TSchema>): Json[] {
-  const path = [...route.path.matchAll(/:([a-zA-Z]+)/g)].map(([, name = ""]) => ({
+  const path = [...namedPath(route).matchAll(/:([a-zA-Z]+)/g)].map(([, name = ""]) => ({
     name,
     in: "path",
     required: true,

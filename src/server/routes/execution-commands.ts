@@ -12,7 +12,6 @@ const strict = { additionalProperties: false } as const;
 const jsonBody = <B extends TSchema>(schema: B): BodyForm<B> => ({ types: ["application/json"], read: "json", schema });
 const optional = <B extends TSchema>(schema: B): BodyForm<B> => ({ ...jsonBody(schema), optional: true });
 
-const NothingBody = Type.Object({}, strict);
 const RestartBody = Type.Object({ from: Type.Optional(Type.String({ minLength: 1 })) }, strict);
 const ResolveBody = Type.Object(
   {
@@ -35,7 +34,6 @@ export const executionCommandRoutes: readonly Route[] = [
     tag,
     scope: "execution:write",
     params: { id: executionId },
-    body: optional(NothingBody),
     answers,
     handler: async ({ facade, params }) => toAnswer(await facade.cancelExecution(params.id)),
   }),
@@ -46,7 +44,6 @@ export const executionCommandRoutes: readonly Route[] = [
     tag,
     scope: "execution:write",
     params: { id: executionId },
-    body: optional(NothingBody),
     answers,
     handler: async ({ facade, params }) => toAnswer(await facade.pauseExecution(params.id)),
   }),
@@ -57,7 +54,6 @@ export const executionCommandRoutes: readonly Route[] = [
     tag,
     scope: "execution:write",
     params: { id: executionId },
-    body: optional(NothingBody),
     answers,
     handler: async ({ facade, params }) => toAnswer(await facade.resumeExecution(params.id)),
   }),

@@ -1,7 +1,7 @@
 // Webhooks: the one kind of route that others than this product's own clients call, with a proof of their own instead of a key.
 import { HookStartedSchema } from "../../model/index.ts";
 import { jsonAnswer } from "../http/answer.ts";
-import { readBytes } from "../http/body.ts";
+import { readRawBody } from "../http/body.ts";
 import { splitTarget } from "../http/request-line.ts";
 import { publicRoute, type Method, type OpenCall, type Route } from "../route.ts";
 
@@ -16,6 +16,7 @@ export const hookRoutes: readonly Route[] = methods.map((method) =>
     tag: "hooks",
     answers: { 202: { means: "The execution that it started; a repeat of a delivery gets that of the first.", schema: HookStartedSchema } },
     refusals: [401, 404, 405, 409, 413, 415, 422, 429],
+    isRaw: true,
     handler: deliver,
   }),
 );
@@ -29,7 +30,7 @@ async function deliver({ request, state }: OpenCall) {
     method: request.method,
     headers: request.headers,
     query: new URLSearchParams(search),
-    body: () => readBytes(request),
+    body: () => readRawBody(request),
   });
   return jsonAnswer({ execution_id: executionId }, 202);
 }

@@ -1,8 +1,8 @@
 // API keys: only an admin makes, sees and revokes them, and nobody grants what he lacks.
 import { Type } from "@sinclair/typebox";
 import { fail } from "../../base/index.ts";
-import { CreatedKeySchema, KeyListSchema, KeySchema, PrincipalSchema } from "../../model/index.ts";
-import { jsonAnswer } from "../http/answer.ts";
+import { CreatedKeySchema, KeyListSchema, PrincipalSchema } from "../../model/index.ts";
+import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import { paging } from "../http/formats.ts";
 import { route, type Route } from "../route.ts";
 import { keyId } from "./path-params.ts";
@@ -12,7 +12,7 @@ const strict = { additionalProperties: false } as const;
 const Names = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { maxItems: 100 });
 const NewKeyBody = Type.Object(
   {
-    name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+    name: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 200 }), Type.Null()])),
     principal: PrincipalSchema,
     roles: Type.Optional(Names),
     scopes: Type.Optional(Names),
@@ -57,7 +57,10 @@ export const keyRoutes: readonly Route[] = [
     tag,
     scope: "admin",
     params: { id: keyId },
-    answers: { 200: { means: "The key that is no longer valid.", schema: KeySchema } },
-    handler: async ({ facade, params }) => jsonAnswer(await facade.revokeKey(params.id)),
+    answers: { 204: { means: "It is no longer valid.", schema: null } },
+    handler: async ({ facade, params }) => {
+      await facade.revokeKey(params.id);
+      return emptyAnswer();
+    },
   }),
 ];

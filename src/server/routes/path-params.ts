@@ -1,7 +1,7 @@
 // The variable parts of paths, and what a text that cannot be one counts as: a thing that does not exist.
 import { Type } from "@sinclair/typebox";
 import { isUuid } from "../../base/index.ts";
-import { isSecretName, secretNamePattern } from "../../model/index.ts";
+import { secretNamePattern } from "../../model/index.ts";
 import type { PathParam } from "../route.ts";
 
 const uuid = Type.String({ format: "uuid" });
@@ -26,6 +26,5 @@ export const pluginName: PathParam = {
 };
 export const keyId: PathParam = { schema: uuid, isValid: isUuid, code: "KEY_NOT_FOUND", noun: "API key" };
 const secretText = Type.String({ pattern: secretNamePattern });
-export const secretName: PathParam = { schema: secretText, isValid: isSecretName, code: "SECRET_NOT_FOUND", noun: "secret" };
-/** Of a secret that is to be stored: whether it may be called so, the verb says. */
-export const newSecretName: PathParam = { ...secretName, isValid: anyText };
+/** Any text: the verb says whether such a secret is there, or may be. */
+export const secretName: PathParam = { schema: secretText, isValid: anyText, code: "SECRET_NOT_FOUND", noun: "secret" };

@@ -4,7 +4,7 @@ import { isMaskable, SecretKeyRotationSchema, SecretListSchema, SecretSchema } f
 import { emptyAnswer, jsonAnswer } from "../http/answer.ts";
 import { paging } from "../http/formats.ts";
 import { route, type Route } from "../route.ts";
-import { newSecretName, secretName } from "./path-params.ts";
+import { secretName } from "./path-params.ts";
 
 const tag = "secrets";
 const strict = { additionalProperties: false } as const;
@@ -37,7 +37,7 @@ export const secretRoutes: readonly Route[] = [
     summary: "Store a secret, new or in place of what it was",
     tag,
     scope: "secret:write",
-    params: { name: newSecretName },
+    params: { name: secretName },
     body: { types: ["application/json"], read: "json", schema: ValueBody },
     answers: { 204: { means: "It is stored. A Warning header says when it is too short to be masked.", schema: null } },
     handler: async ({ facade, params, body }) => {

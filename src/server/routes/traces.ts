@@ -25,6 +25,10 @@ const EventsQuery = Type.Object(
   { ...filter, since_sequence: Type.Optional(Order("Only after this sequence number.")), limit: Type.Optional(Limit), offset: Type.Optional(Offset) },
   strict,
 );
+const NewestQuery = Type.Object(
+  { ...filter, before_seq: Type.Optional(Order("Only before this store-wide number.")), limit: Type.Optional(Limit) },
+  strict,
+);
 const AllStreamQuery = Type.Object({ ...filter, since_seq: Type.Optional(Order("Only after this store-wide number.")) }, strict);
 const StreamQuery = Type.Object({ ...AllStreamQuery.properties, since_sequence: Type.Optional(Order("Only after this sequence number.")) }, strict);
 const EventPageSchema = Type.Object({
@@ -33,6 +37,8 @@ const EventPageSchema = Type.Object({
   total_count: Type.Integer(),
   has_more: Type.Boolean(),
 });
+
+const NewestSchema = Type.Object({ events: Type.Array(TraceEventSchema), has_more: Type.Boolean() });
 
 type StreamCall = Call<string, Static<typeof StreamQuery>>;
 
@@ -81,6 +87,25 @@ export const traceRoutes: readonly Route[] = [
     handler: async ({ facade, query, request }) => {
       const page = await facade.listTraces(query);
       return wantsLines(request) ? lines(page.traces.map((trace) => JSON.stringify(trace))) : jsonAnswer(page);
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/v1/traces/events",
+    summary: "List the newest events of all traces, the oldest of them first",
+    tag,
+    scope: "trace:read",
+    query: NewestQuery,
+    answers: { 200: { means: "The newest events that pass the filter.", schema: NewestSchema, types: [json, ndjson] } },
+    handler: async ({ facade, query, request }) => {
+      const { before_seq: beforeSeq, limit } = query;
+      const page = await facade.listNewestEvents({
+        ...eventFilter(query),
+        ...(beforeSeq === undefined ? {} : { beforeSeq }),
+        ...(limit === undefined ? {} : { limit }),
+      });
+      if (wantsLines(request)) return lines(page.events);
+      return textAnswer(`{"events":[${page.events.join(",")}],"has_more":${page.hasMore}}`, { type: json });
     },
   }),
   route({

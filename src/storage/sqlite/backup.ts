@@ -18,6 +18,8 @@ export type CopySummary = {
   blobs: number;
   /** Of the key that its secrets are encrypted with. */
   keyId: string | null;
+  /** Where that key comes from: `file`, or a form of the environment's. */
+  keySource: string | null;
   /** Blobs that are files beside the database. */
   blobFiles: { sha256: string; size: number }[];
 };
@@ -43,6 +45,7 @@ export function describeSqliteCopy(path: string): CopySummary {
     const number = (sql: string) => Object.values(reader.query<Record<string, number>, []>(sql).get() ?? {})[0] ?? 0;
     const state = reader.query<{ last_seq: number; system_trace: string }, []>("select last_seq, system_trace from ledger_state").get();
     const last = reader.query<{ hash: string }, [number]>("select lower(hex(hash)) as hash from events where seq = ?").get(state?.last_seq ?? 0);
+    const key = reader.query<{ key_id: string; source: string }, []>("select key_id, source from secret_key").get();
     const files = "select sha256, size from blobs where bytes is null order by sha256";
     return {
       schema: number("select max(id) from migrations"),
@@ -52,7 +55,8 @@ export function describeSqliteCopy(path: string): CopySummary {
       events: number("select count(*) from events"),
       executions: number("select count(*) from executions"),
       blobs: number("select count(*) from blobs"),
-      keyId: reader.query<{ key_id: string }, []>("select key_id from secret_key").get()?.key_id ?? null,
+      keyId: key?.key_id ?? null,
+      keySource: key?.source ?? null,
       blobFiles: reader.query<{ sha256: string; size: number }, []>(files).all(),
     };
   } catch (cause) {

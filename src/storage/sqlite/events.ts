@@ -42,18 +42,20 @@ function toUuid(bytes: Uint8Array): string {
 
 export function selectEvents(db: Connection, selection: EventSelection): StoredEvent[] {
   const { where, bindings } = conditions(db, selection);
-  const order = selection.traceId === undefined ? "e.seq" : "e.sequence";
+  const order = `${selection.traceId === undefined ? "e.seq" : "e.sequence"} ${selection.order === "desc" ? "desc" : "asc"}`;
   const page = selection.offset === undefined ? "" : ` offset ${Math.trunc(selection.offset)}`;
   const sql = `${eventColumns} where ${where} order by ${order} limit ${Math.trunc(selection.limit)}${page}`;
   return db.all<EventRow>(sql, ...bindings).map(toStored);
 }
 
-export function countEvents(db: Connection, selection: Omit<EventSelection, "limit" | "offset">): number {
+export function countEvents(db: Connection, selection: Conditions): number {
   const { where, bindings } = conditions(db, selection);
   return db.get<{ n: number }>(`select count(*) as n from events e where ${where}`, ...bindings)?.n ?? 0;
 }
 
-function conditions(db: Connection, selection: Omit<EventSelection, "limit" | "offset">): { where: string; bindings: (string | number)[] } {
+type Conditions = Omit<EventSelection, "order" | "limit" | "offset">;
+
+function conditions(db: Connection, selection: Conditions): { where: string; bindings: (string | number)[] } {
   const parts = ["1 = 1"];
   const bindings: (string | number)[] = [];
   const add = (sql: string, value: string | number) => {
@@ -62,6 +64,7 @@ function conditions(db: Connection, selection: Omit<EventSelection, "limit" | "o
   };
   if (selection.traceId !== undefined) add("e.trace = (select ordinal from traces where trace_id = ?)", selection.traceId);
   if (selection.afterSeq !== undefined) add("e.seq > ?", selection.afterSeq);
+  if (selection.beforeSeq !== undefined) add("e.seq < ?", selection.beforeSeq);
   if (selection.afterSequence !== undefined) add("e.sequence > ?", selection.afterSequence);
   if (selection.severity !== undefined) add("e.severity >= ?", severities.indexOf(selection.severity));
   if (selection.types !== undefined) {

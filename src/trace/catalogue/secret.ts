@@ -7,8 +7,8 @@ const Nullable = (minimum: number) => Type.Union([Type.Integer({ minimum }), Typ
 export const secretEvents = [
   defineEvent({
     type: "trace.secret.accessed",
-    means: "An execution read a secret: an attempt for its inputs or env, or, without a task, the execution at its start.",
-    payload: { execution_id: Uuid, task: Type.Union([Id, Type.Null()]), item_index: Nullable(0), attempt: Nullable(1), name: Id },
+    means: "A task run read a secret for its inputs or env; attempt is null where they could not be evaluated, so that no attempt was made.",
+    payload: { execution_id: Uuid, task: Id, item_index: Nullable(0), attempt: Nullable(1), name: Id },
   }),
   defineEvent({ type: "trace.secret.written", means: "A secret was set, or set again.", payload: { name: Id } }),
   defineEvent({ type: "trace.secret.deleted", means: "A secret was deleted.", payload: { name: Id } }),

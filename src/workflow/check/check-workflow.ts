@@ -88,7 +88,7 @@ function secretsOf(workflow: Workflow, site: TaskSite): ReadonlySet<string> {
 function checkTaskExpressions(workflow: Workflow, site: TaskSite, upstream: Upstream): void {
   const { report, source, taskIds } = workflow;
   const roots = rootsOf(workflow, site);
-  const names: Names = { roots, task: taskNames(workflow, site, upstream, false), taskIds };
+  const names: Names = { roots, secrets: workflow.declared.secrets, task: taskNames(workflow, site, upstream, false), taskIds };
   const inner: Names = { ...names, roots: new Map(roots) };
   if (memberOf(site.node, "forEach") !== undefined) inner.roots = new Map([...inner.roots, ["item", null], ["index", null]]);
   const matrix = memberOf(site.node, "matrix");
@@ -124,6 +124,7 @@ function checkTriggerExpressions(workflow: Workflow, triggers: readonly TriggerS
       ["trigger", triggerMembers],
       ["vars", declared.vars],
     ]),
+    secrets: declared.secrets,
     task: () => "unknown",
     taskIds,
   };
@@ -134,10 +135,10 @@ function checkTriggerExpressions(workflow: Workflow, triggers: readonly TriggerS
 }
 
 function checkOutputs(workflow: Workflow): void {
-  const { root, report, source, byId, taskIds } = workflow;
+  const { root, report, source, declared, byId, taskIds } = workflow;
   const outputs = memberOf(root, "outputs");
   if (outputs === undefined) return;
-  const names: Names = { roots: baseRoots(workflow), task: (id) => (byId.has(id) ? "ok" : "unknown"), taskIds };
+  const names: Names = { roots: baseRoots(workflow), secrets: declared.secrets, task: (id) => (byId.has(id) ? "ok" : "unknown"), taskIds };
   checkTemplates({ node: outputs, path: "outputs", names, text: source.text, report });
 }
 

@@ -8,6 +8,8 @@ import { didYouMean } from "./nearest.ts";
 /** Names by root. A root that is missing does not exist at this place. Null: any member. */
 export type Names = {
   roots: ReadonlyMap<string, ReadonlySet<string> | null>;
+  /** What the workflow lists, also where none of them may be used. */
+  secrets: ReadonlySet<string>;
   /** Whether a task may be read here. */
   task(id: string): "ok" | "unknown" | "not-upstream";
   taskIds: readonly string[];
@@ -29,6 +31,8 @@ const placeHints: Record<string, string> = {
 function unknownRoot(reference: Reference, names: Names): NameFinding {
   const at = { code: "EXPR_UNKNOWN_ROOT" as const, start: reference.start, end: reference.rootEnd };
   if (reference.root === "secrets") {
+    const name = reference.steps[0]?.key;
+    if (typeof name === "string" && !names.secrets.has(name)) return unlistedSecret(reference, name, names.secrets);
     const hint = "Hand it to the task that needs it: conditions, outputs and cache keys would record it.";
     return { ...at, message: "Secrets may be used only in a task's inputs and env", hint };
   }
@@ -52,15 +56,24 @@ function checkMember(reference: Reference, allowed: ReadonlySet<string>, depth: 
   return { code: "EXPR_UNKNOWN_ROOT", message: `"${owner}" has no "${String(key)}"`, hint, start: reference.start, end: memberEnd(reference, depth) };
 }
 
-function checkSecret(reference: Reference, listed: ReadonlySet<string>): NameFinding | null {
+/** `listed`: what may be used here. */
+function checkSecret(reference: Reference, listed: ReadonlySet<string>, names: Names): NameFinding | null {
   const name = reference.steps[0]?.key;
   const at = { code: "SECRET_NOT_LISTED" as const, start: reference.start, end: memberEnd(reference, 0) };
   if (typeof name !== "string") return { ...at, message: "A secret must be named literally, as in secrets.NAME", hint: undefined };
   if (listed.has(name)) return null;
+  if (!names.secrets.has(name)) return unlistedSecret(reference, name, names.secrets);
+  const hint = `Add it to the task's own list: secrets: [${[...listed, name].join(", ")}]`;
+  return { ...at, message: `The task's own list leaves out the secret "${name}", which the workflow lists`, hint };
+}
+
+function unlistedSecret(reference: Reference, name: string, listed: ReadonlySet<string>): NameFinding {
   return {
-    ...at,
-    message: `The secret "${name}" is not in the list that may be used here`,
+    code: "SECRET_NOT_LISTED",
+    message: `The workflow does not list the secret "${name}"`,
     hint: didYouMean(name, listed) ?? `Add it to the workflow: secrets: [${[...listed, name].join(", ")}]`,
+    start: reference.start,
+    end: memberEnd(reference, 0),
   };
 }
 
@@ -100,7 +113,7 @@ function checkReference(reference: Reference, text: string, names: Names): NameF
   if (allowed === undefined) return unknownRoot(reference, names);
   if (reference.root === "tasks") return checkTaskName(reference, text, names);
   if (allowed === null) return null;
-  return reference.root === "secrets" ? checkSecret(reference, allowed) : checkMember(reference, allowed, 0);
+  return reference.root === "secrets" ? checkSecret(reference, allowed, names) : checkMember(reference, allowed, 0);
 }
 
 /** All findings about the names of one expression. */

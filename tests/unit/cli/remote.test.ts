@@ -62,6 +62,18 @@ describe("verbs", () => {
     expect(seen).toEqual(["/api/v1/executions?state=FAILED%2CCANCELLED&since=1970-01-01T00%3A00%3A00.000Z&limit=5"]);
   });
 
+  test("the newest events come as the bytes they were sent in", async () => {
+    const events = ['{"seq":  7,"n":1.0}', '{"seq":8}'];
+    const seen: string[] = [];
+    const url = serve((request) => {
+      seen.push(pathOf(request));
+      return new Response(`{"events":[${events.join(",")}],"has_more":true}`, { headers: { "content-type": "application/json" } });
+    });
+    const query = { eventType: "secret.*", severity: "warn", beforeSeq: 9, limit: 2 };
+    expect(await createRemoteFacade(at(url)).listNewestEvents(query)).toEqual({ events, hasMore: true });
+    expect(seen).toEqual(["/v1/traces/events?severity=warn&limit=2&event_type=secret.*&before_seq=9"]);
+  });
+
   test("a start that ended within its wait brings the execution", async () => {
     const execution = { executionId: "e", state: "SUCCESS" };
     const url = serve((request, body) => {
@@ -85,7 +97,7 @@ describe("refusals", () => {
     const error = { code: "WORKFLOW_NOT_FOUND", kind: "not_found", message: "No.", hint: "Look.", details: { id: "x" }, request_id: "r" };
     const url = serve(() => Response.json({ error }, { status: 404 }));
     const call = createRemoteFacade(at(url)).getWorkflow("x");
-    await expect(call).rejects.toMatchObject({ code: "WORKFLOW_NOT_FOUND", message: "No.", hint: "Look.", details: { id: "x" } });
+    await expect(call).rejects.toMatchObject({ code: "WORKFLOW_NOT_FOUND", message: "No.", hint: "Look.", details: { id: "x" }, requestId: "r" });
   });
 
   test("a call without a key says why a local one was not used", async () => {

@@ -199,8 +199,9 @@ describe("[WF-21] what is not what it seems", () => {
     for (const which of ["keyFile", "keysDir", "folder"] as const) {
       const place = await filled();
       chownSync(place[which], 65_534, 65_534);
-      await obey(await expectUnsafe(place, place[which]));
-      expect(statSync(place[which]).uid).toBe(0);
+      // Whose it is stays so: to take it from its owner is no advice.
+      expect(await expectUnsafe(place, place[which])).toContain("as user 65534");
+      chownSync(place[which], 0, 0);
       expect(await getSecret(open(place), "A")).toBe("value");
     }
   });

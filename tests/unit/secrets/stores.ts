@@ -11,7 +11,7 @@ import { Ledger, type LedgerCommit } from "../../../src/trace/index.ts";
 import { startedAt } from "../../contract/requests.ts";
 
 /** `between` runs after each answer of the store that the vault asks for, with the number of the answer, from 1. */
-export type Given = { secretKey?: string; secretKeyOld?: string; between?: (answer: number) => Promise<void> };
+export type Given = { secretKey?: string; secretKeyOld?: string; troubles?: string[]; between?: (answer: number) => Promise<void> };
 
 /** A data folder with a store and what one process has open of it. */
 export type Place = { folder: string; keysDir: string; keyFile: string };
@@ -40,6 +40,7 @@ export function openVault({ folder, keysDir }: Place, given: Given = {}): Opened
     secretKey: given.secretKey ?? null,
     secretKeyOld: given.secretKeyOld ?? null,
     clock: { now: () => startedAt },
+    onTrouble: (said) => void given.troubles?.push(said),
     randomBytes,
   });
   return { vault, store, commit };

@@ -31,6 +31,7 @@ test("a copy holds what was committed when it was made, and is a store of its ow
     executions: 0,
     blobs: 2,
     keyId: null,
+    keySource: null,
     blobFiles: [{ sha256: "a".repeat(64), size: large.bytes.byteLength }],
   });
   expect(inspectSqlite(target, { thorough: true })).toEqual({ damage: [], missing: [], unknown: [] });

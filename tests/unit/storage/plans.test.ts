@@ -40,6 +40,11 @@ const hot: [string, (on: Connection) => unknown, string][] = [
     (on) => selectEvents(on, { afterSeq: 5, types: ["a"], limit: 50 }),
     "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)",
   ],
+  [
+    "the newest events of a type and severity between two",
+    (on) => selectEvents(on, { afterSeq: 5, beforeSeq: 500, types: ["a", "b"], severity: "warn", order: "desc", limit: 50 }),
+    "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+  ],
   ["an event by id", (on) => findEvent(on, nextId()), "events_by_id (event_id=?)"],
   ["a trace's head", (on) => findTrace(on, traceId), "(trace_id=?)"],
   ["traces", (on) => selectTraces(on, { limit: 50 }), "INTEGER PRIMARY KEY (rowid<?)"],

@@ -181,7 +181,7 @@ const runs: Step[] = [
 
 const masked: Step[] = [
   created(4, { inputs: { token: "***" }, sealed: true }),
-  ofExecution(4, "secret.accessed", { task: null, item_index: null, attempt: null, name: "TOKEN" }),
+  ofExecution(4, "secret.accessed", { task: "a", item_index: null, attempt: null, name: "TOKEN" }),
   ofExecution(4, "execution.started"),
   ofExecution(4, "secret.accessed", { task: "a", item_index: null, attempt: 1, name: "TOKEN" }),
   started(4, "a"),

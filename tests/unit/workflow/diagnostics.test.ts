@@ -247,6 +247,39 @@ const cases: Case[] = [
     ],
   },
   {
+    name: "[WF-09] secrets that the workflow does not list, also where none may be used",
+    source: [
+      "id: w",
+      "secrets: [S]",
+      "inputs: [{ id: i, type: string }]",
+      "trigger: { type: webhook, path: p, secret: S, inputs: { i: '{{ secrets.QQ }}' } }",
+      "tasks:",
+      "  - id: a",
+      "    run: x",
+      "    if: secrets.QQ == 'x'",
+      "    forEach: '{{ [secrets.QQ] }}'",
+      "    env: { A: 'x{{ secrets.QQ }}' }",
+      "    outputs: { o: '{{ secrets.QQ }}' }",
+      "    cache: { key: 'k{{ secrets.QQ }}', ttl: 1h }",
+      "  - { id: b, type: core/value.set, matrix: { m: ['{{ secrets.QQ }}'] }, inputs: { v: '{{ secrets[\"QQ\"] }}' } }",
+      "finally: [{ id: c, run: x, if: '{{ size(secrets.QQ) > 1 }}' }]",
+      "outputs: { o: '{{ secrets.QQ }}' }",
+      "",
+    ].join("\n"),
+    found: [
+      "SECRET_NOT_LISTED trigger.inputs.i 4:64",
+      "SECRET_NOT_LISTED tasks[0].if 8:9",
+      "SECRET_NOT_LISTED tasks[0].forEach 9:19",
+      "SECRET_NOT_LISTED tasks[0].env.A 10:20",
+      "SECRET_NOT_LISTED tasks[0].outputs.o 11:23",
+      "SECRET_NOT_LISTED tasks[0].cache.key 12:24",
+      "SECRET_NOT_LISTED tasks[1].matrix.m[0] 13:54",
+      "SECRET_NOT_LISTED tasks[1].inputs.v 13:90",
+      "SECRET_NOT_LISTED finally[0].if 14:41",
+      "SECRET_NOT_LISTED outputs.o 15:19",
+    ],
+  },
+  {
     name: "[WF-09] templates with secrets where nothing is replaced",
     source: withTask(
       "secrets: [S]\nvars: { a: '{{ secrets.S }}' }\npermissions: { network: ['{{ secrets.S }}:443'] }\nconcurrency: { limit: '{{ secrets.S }}' }\n",
@@ -338,6 +371,11 @@ describe("diagnostics", () => {
     expect(
       hints("id: w\ntasks:\n  - { id: a-b, run: x }\n  - { id: c, needs: [a-b], type: core/value.set, inputs: { v: '{{ tasks.a-b.output }}' } }\n"),
     ).toEqual(['Write tasks["a-b"]']);
+    const narrowed = "{ id: a, run: x, secrets: [TWO], env: { A: '{{ secrets.ONE }}', B: '{{ secrets.THREE }}' } }";
+    expect(hints(withTask("secrets: [ONE, TWO]\n", narrowed))).toEqual([
+      "Add it to the task's own list: secrets: [TWO, ONE]",
+      "Add it to the workflow: secrets: [ONE, TWO, THREE]",
+    ]);
     expect(hints(withTask("", "{ id: a, type: core/log.wirte }"))).toEqual(['Did you mean "core/log.write"?']);
   });
 

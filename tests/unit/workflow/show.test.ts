@@ -144,6 +144,29 @@ describe("plans", () => {
     expect(renderPlan(plan) + JSON.stringify(plan)).not.toMatch(/1234567|7654321/);
   });
 
+  test("[WF-09] a sensitive input's text is masked in all that the plan shows, in other inputs too", () => {
+    const tasks = [
+      "{ id: a, type: core/http.request, inputs: { url: 'https://{{ inputs.pub }}.test/{{ inputs.code }}' } }",
+      "{ id: b, run: 'echo hunter-22-secret', if: \"inputs.pub == 'hunter-22-secret'\", env: { A: '{{ inputs.pub }} {{ inputs.pin }}' } }",
+    ];
+    const head = [
+      "permissions: { network: ['*.hunter-22-secret:1'], memoryMb: 1024 }",
+      "inputs:",
+      ...["pw, type: string, sensitive: true", "code, type: number, sensitive: true", "pub, type: string", "pin, type: string"].map(
+        (id) => `  - { id: ${id} }`,
+      ),
+      "",
+    ];
+    const definition = definitionOf(withTask(head.join("\n"), tasks.join("\n  - ")));
+    const values = { pw: "hunter-22-secret", code: 1024, pub: "hunter-22-secretx", pin: "x1024y" };
+    const plan = planWorkflow(definition, { inputs: values, now: 0 });
+    expect(plan.tasks[0]?.inputs).toEqual({ url: "https://***x.test/***" });
+    expect(plan.tasks[0]?.asked).toMatchObject([{ kind: "network", entry: "***x.test:443", allowed: false, grant: 'network: ["***x.test:443"]' }]);
+    expect(plan.tasks[0]?.permissions).toMatchObject({ memoryMb: 1024 });
+    expect(plan.tasks[1]).toMatchObject({ if: "inputs.pub == '***'", env: { A: "***x x***y" }, inputs: { script: "echo ***" } });
+    expect(renderPlan(plan) + JSON.stringify(plan)).not.toContain("hunter-22");
+  });
+
   test("permissions of a task are those that both blocks allow", () => {
     const definition = definitionOf(
       "id: w\npermissions: { network: ['*.a.b:443', 'c.d:*'], filesystem: { read: [/data], write: [$workspace/out] }, env: [A, B], memoryMb: 100 }\ntasks:\n  - { id: all, run: x }\n  - { id: some, run: x, permissions: { network: ['x.a.b:443', 'c.d:80', 'e.f:1'], filesystem: { read: [/data/in, $workspace/out/x, /etc] }, env: [B], memoryMb: 200 } }\n",
