@@ -7,7 +7,7 @@ export function renderHttp(): string {
   const parts = groups.map(([tag, found]) => {
     const rows = found.map((route) => [
       `\`${route.method} ${route.path}\``,
-      route.scope === null ? "no key" : `\`${route.scope}\``,
+      route.isRaw === true ? "own proof" : route.scope === null ? "no key" : `\`${route.scope}\``,
       route.summary,
       Object.keys(route.answers).join(", "),
     ]);

@@ -18,7 +18,8 @@ function marksOf(scope: Scope | null): string[] {
 export function renderRoles(): string {
   const heldRows = roleNames.map((role) => [code(role), roles[role].map(code).join(" ")]);
   const scopeRows = scopes.map(scopeRow);
-  const routesIntro = "`public`: needs no key. Everything else is 401 without one, and 403 without the scope.";
+  const routesIntro =
+    "`public`: needs no key. `own proof`: takes no key, but what the trigger's secret proves ([triggers.md](../triggers.md)). Everything else is 401 without one, and 403 without the scope.";
   return (
     [
       `${generatedNote}\n\n# Roles and routes\n\n${intro}`,
@@ -34,6 +35,8 @@ function scopeRow(scope: Scope): string[] {
   return [code(scope), ...marksOf(scope), String(guarded.length)];
 }
 
-function routeRow({ method, path, scope }: Route): string[] {
+function routeRow({ method, path, scope, isRaw }: Route): string[] {
+  // Who may call a hook is not a matter of roles.
+  if (isRaw === true) return [code(method), code(path), "own proof", ...roleNames.map(() => "–")];
   return [code(method), code(path), scope === null ? "public" : code(scope), ...marksOf(scope)];
 }

@@ -25,7 +25,7 @@ import { type AppContext, systemEvent, systemOpens } from "./context.ts";
 import { Retention, RunningCleanups } from "./cleanup/index.ts";
 import { bindFacade } from "./local-facade.ts";
 import { runOneShot } from "./one-shot.ts";
-import { Scheduler } from "./triggers/index.ts";
+import { FileWatches, Scheduler } from "./triggers/index.ts";
 import { createActionRunner } from "./action-runner.ts";
 import { checkMasterKey } from "./key-check.ts";
 import { createPluginAdmin } from "./plugin-admin.ts";
@@ -94,8 +94,7 @@ async function wire(options: AppOptions, store: Store): Promise<App> {
   const tested = mode === "server" ? testSandbox(context, service) : Promise.resolve();
   if (mode === "server") removeLeftovers(runner.containers);
   isReady = true;
-  const chores = openChores(context, service);
-  if (mode === "server" && !loaded.runtimeDisabled) chores.start();
+  const chores = openChores(context, service, mode === "server" && !loaded.runtimeDisabled);
   return {
     loaded,
     get ready() {
@@ -138,14 +137,15 @@ async function recordStop(context: AppContext, caller: Caller): Promise<void> {
 }
 
 /** What a server does by itself: it fires triggers, and removes what is old. */
-function openChores(context: AppContext, caller: Caller): { start(): void; stop(): Promise<void> } {
+function openChores(context: AppContext, caller: Caller, doesStart: boolean): { stop(): Promise<void> } {
   const retention = new Retention(context, caller, onTrouble);
-  const scheduler = new Scheduler({ context, caller, hasPeers: () => hasOtherServers(context), onTrouble });
+  const files = new FileWatches({ context, caller, onTrouble });
+  const scheduler = new Scheduler({ context, caller, hasPeers: () => hasOtherServers(context), onTrouble, files });
+  if (doesStart) {
+    retention.start();
+    void scheduler.start();
+  }
   return {
-    start() {
-      retention.start();
-      void scheduler.start();
-    },
     async stop() {
       retention.stop();
       await scheduler.stop();

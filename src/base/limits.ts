@@ -35,6 +35,14 @@ export const limits = {
   backfillMsMax: 366 * 86_400_000,
   /** How long the id of a webhook's delivery is kept: senders give up repeating after days. */
   deliveryMsMax: 7 * 86_400_000,
+  /** Files that one place of a file trigger may have: each is looked at every few seconds. */
+  watchedFilesMax: 10_000,
+  /** Entries of folders that are read on the way to them. */
+  watchedEntriesMax: 100_000,
+  /** Folders that the kernel tells changes of, for one trigger; others are looked at every few seconds. */
+  watchedFoldersMax: 100,
+  /** How long a file is remembered that is not there any more: network folders may be away for a while. */
+  goneFileMsMax: 30 * 86_400_000,
   /** Executions that may wait for a place. */
   queueMax: 10_000,
   expressionMsMax: 100,

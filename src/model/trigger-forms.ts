@@ -27,9 +27,10 @@ export type TriggerList = Static<typeof TriggerListSchema>;
 const UnfiredTriggerSchema = Type.Object({
   workflowId: Type.String(),
   id: Type.String(),
-  expectedAt: Time,
+  /** Null for a trigger that does not go by time. */
+  expectedAt: nullable(Time),
   lastFiredAt: nullable(Time),
-  /** MISSED (no server ran), OVERDUE (it is due and nobody has started it), or the error code of what kept it from starting. */
+  /** MISSED (no server ran), OVERDUE (it is due and nobody has started it), or the error code of what keeps it from starting. */
   reason: Type.String(),
 });
 export type UnfiredTrigger = Static<typeof UnfiredTriggerSchema>;

@@ -31,9 +31,7 @@ export function unavailableParts(definition: WorkflowDefinition, findAction: Fin
 /** Unavailable parts and the triggers: all that people should know of before they rely on it. */
 export function partsNotRun(definition: WorkflowDefinition, findAction: FindAction = findCoreAction): UnavailablePart[] {
   const parts = unavailableParts(definition, findAction);
-  const still = [...new Set(definition.triggers.map(({ type }) => type))].filter((type) => type !== "cron");
-  if (still.length === 0) return parts;
-  return [...parts, { path: "triggers", what: `triggers of type ${still.join(" and ")} (they are kept, but start nothing)` }];
+  return parts;
 }
 
 /** Whether something besides people starts the workflow. */

@@ -79,7 +79,8 @@ test.each(["WARN+", "warn%2B", "WARN,error", "info"])("the log level %s is taken
 });
 
 test("no route takes a key that its schema does not name", async () => {
-  for (const route of routes) {
+  // The query of a hook is its sender's own.
+  for (const route of routes.filter(({ isRaw }) => isRaw !== true)) {
     const path = route.path.replace(/:revision/, "1").replace(/:id/, absent);
     expect(await outcome(server.call(route.method, `${path}?surprise=1`))).toBe("400 BAD_REQUEST");
   }

@@ -19,11 +19,14 @@ const sample = (route: Route): string =>
   );
 const title = (route: Route): string => `${route.method} ${route.path}`;
 const guarded = routes.filter(({ scope }) => scope !== null);
-const open = routes.filter(({ scope }) => scope === null);
+const open = routes.filter(({ scope, isRaw }) => scope === null && isRaw !== true);
+/** They are for everyone who brings a proof: hooks.test.ts. */
+const hooks = routes.filter(({ isRaw }) => isRaw === true);
 
 test("the table has every route that this version promises, each once", () => {
   expect(new Set(routes.map(title)).size).toBe(routes.length);
   expect(open.map(title)).toEqual(["GET /health", "GET /health/ready", "GET /v1/health", "GET /openapi.json", "GET /docs"]);
+  expect(hooks.map(title)).toEqual(["POST", "PUT", "GET"].map((method) => `${method} /hooks/:workflow/*`));
   expect(guarded.length).toBeGreaterThan(25);
 });
 

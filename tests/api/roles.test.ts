@@ -17,7 +17,9 @@ const sample = (route: Route): string =>
 const probe = (route: Route): string => `${sample(route)}?no-such-parameter=1`;
 
 const guarded = routes.filter(({ scope }) => scope !== null).map((route) => [title(route), route] as const);
-const open = routes.filter(({ scope }) => scope === null).map((route) => [title(route), route] as const);
+const open = routes.filter(({ scope, isRaw }) => scope === null && isRaw !== true).map((route) => [title(route), route] as const);
+/** They take no key, but a proof of their own: hooks.test.ts. */
+const hooks = routes.filter(({ isRaw }) => isRaw === true);
 
 let server: TestServer;
 let url: string;
@@ -64,6 +66,7 @@ async function refusal(method: string, path: string, key: string | null): Promis
 describe("the table", () => {
   test("[WF-17] public are exactly these", () => {
     expect(open.map(([name]) => name)).toEqual(["GET /health", "GET /health/ready", "GET /v1/health", "GET /openapi.json", "GET /docs"]);
+    expect(hooks.map(title)).toEqual(["POST", "PUT", "GET"].map((method) => `${method} /hooks/:workflow/*`));
     for (const route of routes) if (route.path.startsWith("/api/")) expect([title(route), route.scope]).toEqual([title(route), expect.any(String)]);
   });
 
@@ -88,10 +91,11 @@ describe("the table", () => {
     const router = createRouter(routes, pipeline as unknown as Parameters<typeof createRouter>[1]);
     const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     for (const route of routes) {
-      const path = sample(route);
+      const path = sample(route).replace(/\*$/, "absent");
       const odd = [`${path}/`, `/${path}`, `${path}//`, `${path}/x-x/y-y/z-z`, path.toUpperCase(), `/x${path}`, path.replaceAll("a", "%61")];
       // Texts without an "a", and those with it in a variable part, stay honest paths when it is escaped.
-      const isHonest = (one: string): boolean => one === path || (one.includes("%61") && route.path.includes(":"));
+      const isHonest = (one: string): boolean =>
+        one === path || (one.includes("%61") && route.path.includes(":")) || (route.isRaw === true && one.startsWith("/hooks/absent/"));
       for (const one of odd.filter((text) => !isHonest(text))) {
         for (const method of methods) await router(new Request(`http://odd.test${one}`, { method }));
       }
@@ -149,6 +153,12 @@ describe("every route with every role", () => {
       expect((await ask("HEAD", route.path, key)).status).toBe(200);
     }
   });
+});
+
+test("[WF-17] hooks take no key, and no key makes a hook of what is none", async () => {
+  for (const route of hooks)
+    for (const key of [...bad.values(), ...keys.values()])
+      expect(await outcome(ask(route.method, sample(route).replace("*", "absent"), key))).toBe("404 NOT_FOUND");
 });
 
 describe("outside of the table", () => {

@@ -4,6 +4,7 @@ import type { Store } from "../../src/storage/index.ts";
 import { blobCases } from "./blob-cases.ts";
 import { claimCases } from "./claim-cases.ts";
 import { commitCases } from "./commit-cases.ts";
+import { deliveryCases } from "./delivery-cases.ts";
 import { eventCases } from "./event-cases.ts";
 import { logCases } from "./log-cases.ts";
 import { removalCases } from "./removal-cases.ts";
@@ -35,6 +36,7 @@ export function describeStore(name: string, open: OpenStore, again?: (first: Sto
     rowCases(openKept);
     secretCases(openKept);
     scheduleCases(openKept);
+    deliveryCases(openKept);
     removalCases(openKept);
     if (again !== undefined) sharedCases(openKept, (first) => kept(again(first)));
   });

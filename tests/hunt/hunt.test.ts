@@ -1,5 +1,6 @@
 // A workflow that prints, returns, throws and encodes secrets in every way, on a real server; then everything that it left behind is searched.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Home, type Server, until } from "../product/binary.ts";
@@ -152,6 +153,34 @@ actions:
   - { name: misfit, input: { type: object }, output: { type: object, properties: { n: { type: integer } } } }
 `;
 
+/** Deliveries are signed with one of the secrets, and hold all of them. */
+const hooked = {
+  id: "hooked",
+  secrets: Object.keys(secrets),
+  inputs: [
+    { id: "day", type: "string", sensitive: true, pattern: "^sensitive" },
+    { id: "all", type: "object" },
+  ],
+  triggers: [{ id: "push", type: "webhook", path: "day", secret: "PLAIN", inputs: { day: "{{ trigger.body.day }}", all: "{{ trigger.body }}" } }],
+  tasks: [
+    {
+      id: "says",
+      type: "core/log.write",
+      inputs: { message: "{{ string(trigger.body.text) }} {{ trigger.headers['x-note'] }} {{ trigger.query }}" },
+    },
+  ],
+};
+/** Signatures that were sent. */
+const proofs: ReturnType<typeof needlesOf> = [];
+const proofOf = (body: string) => createHmac("sha256", secrets.PLAIN).update(body).digest("hex");
+
+async function deliver(path: string, body: string, headers: Record<string, string>): Promise<{ status: number; text: string }> {
+  const all = { "content-type": "application/json", "x-hub-signature-256": `sha256=${proofOf(body)}`, ...headers };
+  if (all["x-hub-signature-256"] === "") Reflect.deleteProperty(all, "x-hub-signature-256");
+  const answer = await fetch(`${server.url}/hooks/${path}`, { method: "POST", body, headers: all });
+  return { status: answer.status, text: await answer.text() };
+}
+
 const home = new Home();
 let server: Server;
 let streamed = "";
@@ -300,8 +329,46 @@ describe("[WF-09] the hunt", () => {
     expect(wrong.flatMap((answer) => findIn("refusal", answer.text, needles))).toEqual([]);
   });
 
+  test("nothing in a webhook's replies and refusals, nor in what a delivery leaves behind, its proof neither", async () => {
+    await server.apply("hooked", JSON.stringify(hooked));
+    await server.apply("lacking", JSON.stringify({ ...hooked, id: "lacking", secrets: [...hooked.secrets, "ABSENT"] }));
+    const sent = {
+      day: sensitive,
+      text: `see ${secrets.SIGNS}`,
+      [secrets.PLAIN]: [secrets.LINES, { n: Number(secrets.DIGITS) }],
+      long: secrets.LONG,
+    };
+    const good = JSON.stringify(sent);
+    proofs.push(...needlesOf({ proof: proofOf(good) }));
+    const answers = [
+      await deliver("hooked/day?q=" + encodeURIComponent(secrets.SIGNS), good, { "x-github-delivery": "hunt-1", "x-note": secrets.PLAIN }),
+      await deliver("hooked/day", good, { "x-github-delivery": "hunt-1" }),
+      await deliver("lacking/day", good, {}),
+      await deliver("hooked/day", JSON.stringify({ ...sent, day: secrets.PLAIN }), {}),
+      await deliver("hooked/day", JSON.stringify({ ...sent, day: [secrets.SIGNS] }), {}),
+      await deliver("hooked/day", `{"${secrets.PLAIN}": ${secrets.DIGITS}`, {}),
+      await deliver("hooked/day", good, { "webhook-id": `${secrets.PLAIN} x` }),
+      await deliver("hooked/day", good, { "x-hub-signature-256": `sha256=${secrets.PLAIN}` }),
+      await deliver("hooked/day", good, { "x-hub-signature-256": "", authorization: `Bearer ${sensitive}` }),
+      await deliver(`hooked/nothing`, good, {}),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 422, 422, 400, 400, 401, 401, 404]);
+    for (const { text } of answers) finds.push(...findIn("webhook's reply", text, needles), ...findIn("webhook's reply", text, proofs));
+    for (const { text } of [answers[0], answers[2]] as { text: string }[]) {
+      const { execution_id: started } = JSON.parse(text) as { execution_id: string };
+      const shown = await until(async () => {
+        const answer = await server.call("GET", `/api/v1/executions/${started}?include=inputs,timeline,trace`);
+        return (answer.body as { execution: { endedAt: string | null } }).execution.endedAt === null ? null : answer.text;
+      });
+      expect(shown).toContain("trigger_data");
+      finds.push(...findIn("hooked execution", shown, [...needles, ...proofs]));
+    }
+    expect(finds).toEqual([]);
+  }, 60_000);
+
   test("nothing in the database, its WAL, blobs, work folders and logs, while the server runs and after", async () => {
-    finds.push(...findBelow(home.data, needles));
+    expect(proofs.length).toBeGreaterThan(0);
+    finds.push(...findBelow(home.data, [...needles, ...proofs]));
     expect(finds).toEqual([]);
     const ended = await server.stop();
     finds.push(...findIn("server's output", ended.stdout + ended.stderr, needles), ...findBelow(home.data, needles));

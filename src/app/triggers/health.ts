@@ -1,11 +1,12 @@
-// Cron triggers that should have fired and did not: overdue now, or missed or skipped and not made up for.
-import { toIso, toIsoOrNull } from "../../base/index.ts";
-import type { CronTrigger, TriggerHealth, UnfiredTrigger } from "../../model/index.ts";
+// Triggers that should have fired and did not: cron triggers that are overdue, missed or skipped and not made up for; others that cannot fire.
+import { type ErrorCode, isCoded, toIso, toIsoOrNull } from "../../base/index.ts";
+import type { CronTrigger, FileTrigger, TriggerHealth, UnfiredTrigger, WebhookTrigger } from "../../model/index.ts";
 import type { DueRunState, RowOf } from "../../storage/index.ts";
 import { nextCronTime } from "../../workflow/index.ts";
 import type { AppContext } from "../context.ts";
 import type { Page } from "../facade.ts";
 import { pageTriggers } from "./armed-triggers.ts";
+import { lookAt, placesOf } from "./watched-places.ts";
 
 /** A start takes moments: what is due for longer waits for somebody. */
 const overdueMs = 15_000;
@@ -15,8 +16,35 @@ const shownMs = 86_400_000;
 export async function readTriggerHealth(context: AppContext, query: Page): Promise<TriggerHealth> {
   const since = await context.store.schedulesSince();
   return pageTriggers(context, query, async ({ row, trigger }) =>
-    row.enabled === 0 || trigger.type !== "cron" ? null : findUnfired(context, { workflow: row, trigger, from: Math.max(row.updated_at, since) }),
+    row.enabled === 0
+      ? null
+      : trigger.type === "cron"
+        ? findUnfired(context, { workflow: row, trigger, from: Math.max(row.updated_at, since) })
+        : findHindered(context, row, trigger),
   );
+}
+
+/** What goes by no time cannot be late, but there may be a reason why it cannot fire. */
+async function findHindered(context: AppContext, row: RowOf<"workflows">, trigger: WebhookTrigger | FileTrigger): Promise<UnfiredTrigger | null> {
+  const reason = trigger.type === "webhook" ? await problemOfHook(context, trigger) : await problemOfFiles(row, trigger);
+  if (reason === null) return null;
+  const [last] = await context.store.listExecutions({ workflow: row.id, trigger: trigger.id, limit: 1 });
+  return { workflowId: row.id, id: trigger.id, expectedAt: null, lastFiredAt: toIsoOrNull(last?.created_at ?? null), reason };
+}
+
+/** Senders are not told that the secret is missing; here it shows. */
+async function problemOfHook({ store }: AppContext, { secret }: WebhookTrigger): Promise<ErrorCode | null> {
+  return (await store.findSecret(secret)) === null ? "SECRETS_MISSING" : null;
+}
+
+async function problemOfFiles({ folder }: RowOf<"workflows">, trigger: FileTrigger): Promise<ErrorCode | null> {
+  try {
+    const { problems } = await lookAt(placesOf(trigger, folder));
+    return problems[0]?.code ?? null;
+  } catch (cause) {
+    if (isCoded(cause)) return cause.code;
+    throw cause;
+  }
 }
 
 type Watched = { workflow: RowOf<"workflows">; trigger: CronTrigger; from: number };

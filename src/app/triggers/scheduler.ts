@@ -7,6 +7,7 @@ import type { CommittedEvent } from "../../storage/index.ts";
 import { nextCronTime } from "../../workflow/index.ts";
 import type { AppContext } from "../context.ts";
 import { planCatchUp, recordCatchUp } from "./catch-up.ts";
+import type { FileWatches } from "./file-watches.ts";
 import { type CronRun, dueState, runChange, startRun, waitingRemovals, wasTaken } from "./due-runs.ts";
 import { type CronEntry, TriggerHeap } from "./trigger-heap.ts";
 
@@ -17,6 +18,8 @@ export type SchedulerDeps = {
   /** Whether another server on this store lives: what is due this very moment is then in its hands as well. */
   hasPeers: () => Promise<boolean>;
   onTrouble: (text: string) => void;
+  /** File triggers are watched where cron triggers are timed: for workflows that are armed. */
+  files?: FileWatches;
 };
 
 /** A time that was looked at so late came while nobody ran: the machine slept, or the process stood still. */
@@ -78,6 +81,7 @@ export class Scheduler {
     this.#deps.context.timers.clear(this.#timer);
     this.#starts.length = 0;
     await this.#work;
+    await this.#deps.files?.stop();
     await this.#idle.promise;
   }
 
@@ -114,6 +118,7 @@ export class Scheduler {
       afterId = last.id;
     }
     for (const workflow of waiting.keys()) await this.#forgetWaiting(workflow);
+    await this.#deps.files?.dropOthers();
   }
 
   #hear(events: readonly CommittedEvent[]): void {
@@ -147,6 +152,7 @@ export class Scheduler {
     const known = this.#armed.get(id);
     if (row === null || row.armed === 0 || row.enabled === 0) {
       this.#disarm(id);
+      await this.#deps.files?.drop(id);
       return this.#forgetWaiting(id);
     }
     if (known === undefined || known.revision !== row.revision || known.updatedAt !== row.updated_at)
@@ -168,6 +174,7 @@ export class Scheduler {
     this.#disarm(row.id);
     const entries: CronEntry[] = [];
     const { plan } = await this.#deps.context.engine.plans.load(row.id, row.revision);
+    await this.#deps.files?.arm(row, plan.definition.triggers);
     for (const trigger of plan.definition.triggers) {
       if (trigger.type !== "cron") continue;
       const { id, cron, timezone, catchUp } = trigger;

@@ -1,5 +1,5 @@
 // The verb behind webhooks: what a sender delivers starts an execution once. A sender has no key, only what the trigger's secret proves.
-import { type ErrorBody, fail, fromErrorBody, isCoded, type JsonObject, limits, sha256Hex, toErrorBody } from "../../base/index.ts";
+import { type CodedError, type ErrorBody, fail, fromErrorBody, isCoded, type JsonObject, limits, sha256Hex, toErrorBody } from "../../base/index.ts";
 import type { Caller, WebhookTrigger, WorkflowDefinition } from "../../model/index.ts";
 import { Masker, maskTexts } from "../../secrets/index.ts";
 import type { RowChange } from "../../storage/index.ts";
@@ -26,15 +26,17 @@ export async function deliverHook(context: AppContext, caller: Caller, request: 
   const { definition, trigger } = await findHook(context, request);
   const body = await request.body();
   await requireProof(context, { request, body, trigger });
-  const masker = await maskerOf(context, definition);
   try {
     return await accept(context, caller, { request, body, trigger });
   } catch (cause) {
-    throw masked(masker, cause);
+    throw isCoded(cause) ? await masked(context, definition, cause) : cause;
   }
 }
 
-async function findHook(context: AppContext, { workflow, path, method }: HookRequest): Promise<{ definition: WorkflowDefinition; trigger: WebhookTrigger }> {
+async function findHook(
+  context: AppContext,
+  { workflow, path, method }: HookRequest,
+): Promise<{ definition: WorkflowDefinition; trigger: WebhookTrigger }> {
   const row = await context.store.findWorkflow(workflow);
   const absent = () => fail("NOT_FOUND", `Cannot deliver to "/hooks/${workflow}/${path}": no such hook`);
   if (row === null || row.armed === 0 || row.enabled === 0) throw absent();
@@ -67,15 +69,10 @@ async function readSecrets(context: AppContext, names: readonly string[]): Promi
   }
 }
 
-async function maskerOf(context: AppContext, { secrets }: WorkflowDefinition): Promise<Masker> {
+/** Refusals quote what they refuse, and that may hold secrets of the workflow. */
+async function masked(context: AppContext, { secrets }: WorkflowDefinition, cause: CodedError): Promise<CodedError> {
   const masker = new Masker();
   masker.add([...(await readSecrets(context, secrets)).values()].flatMap(maskTexts));
-  return masker;
-}
-
-/** Refusals quote what they refuse. */
-function masked(masker: Masker, cause: unknown): unknown {
-  if (!isCoded(cause) || masker.isEmpty) return cause;
   const { message, details, hint, ...rest } = toErrorBody(cause);
   const shown: ErrorBody = { ...rest, message: masker.text(message) };
   if (details !== undefined) shown.details = masker.json(details as JsonObject) as JsonObject;

@@ -66,7 +66,7 @@ export async function showHealth(context: CliContext, values: PageValues): Promi
   context.printTable(page.triggers, [
     { title: "WORKFLOW", value: (row) => row.workflowId },
     { title: "ID", value: (row) => row.id },
-    { title: "EXPECTED", value: (row) => row.expectedAt },
+    { title: "EXPECTED", value: (row) => row.expectedAt ?? "" },
     { title: "LAST FIRED", value: (row) => row.lastFiredAt ?? "never" },
     { title: "REASON", value: (row) => row.reason },
   ]);

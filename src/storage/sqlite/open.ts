@@ -11,15 +11,7 @@ import { Connection, storeError } from "./database.ts";
 import { countEvents, findEvent, findEventBytes, findTrace, lastSeq, missingGuards, selectEvents, selectTraces } from "./events.ts";
 import { commitRequests, forgetTraces, newWriter } from "./ledger.ts";
 import { importBlob } from "./import-blob.ts";
-import {
-  findDelivery,
-  findWatch,
-  findWatchedFile,
-  forgetWatches,
-  listWatchedFiles,
-  listWatches,
-  sweepDeliveries,
-} from "./deliveries.ts";
+import { findDelivery, findWatch, findWatchedFile, forgetWatches, listWatchedFiles, listWatches, sweepDeliveries } from "./deliveries.ts";
 import { findDueRun, schedulesSince, selectDueRuns, selectWaitingRuns, sweepDueRuns } from "./due-runs.ts";
 import { insertLogs, selectLogs } from "./logs.ts";
 import { migrate, type Migration } from "./migrate.ts";
@@ -202,6 +194,13 @@ function bindReads(db: Connection) {
         executionId,
       ),
     ),
+    ...bindAccess(db),
+  };
+}
+
+/** Who may do what: keys, approvals of plugins, secrets, sessions; and what triggers keep. */
+function bindAccess(db: Connection) {
+  return {
     findKeyByHash: later((sha256: string) =>
       db.get<RowOf<"api_keys">>("select k.* from key_hashes h join api_keys k on k.key_id = h.key_id where h.sha256 = ?", sha256),
     ),
