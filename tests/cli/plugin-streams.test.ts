@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Home, type Server, until } from "./binary.ts";
+import { Home, type Server, until } from "../product/binary.ts";
 
 const runs = 15;
 const secret = "tok-FIRSTHALFabcdefghij0123456789-SECONDHALFklmnopqrstuvwxyz9876";
