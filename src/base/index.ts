@@ -5,5 +5,4 @@ export * from "./hash.ts";
 export * from "./ids.ts";
 export * from "./json.ts";
 export * from "./limits.ts";
-export * from "./turns.ts";
 export * from "./version.ts";

@@ -42,8 +42,8 @@ function readSome(chunk: Buffer): number {
 }
 
 /** Writes all bytes, also where the descriptor was made non-blocking. */
-export function writeFully(descriptor: number, text: string): void {
-  const bytes = Buffer.from(text);
+export function writeFully(descriptor: number, text: string | Uint8Array): void {
+  const bytes = typeof text === "string" ? Buffer.from(text) : text;
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(descriptor, bytes, at, bytes.length - at);

@@ -2,13 +2,18 @@
 import { LineInput, writeFully, writeResult } from "./channel.ts";
 import { openCall, parseRequest, PluginFailure, type Request } from "./context.ts";
 import type { ActionTypes, AnyActions, Plugin } from "./plugin.ts";
+import { installStreams, settleStreams } from "./streams.ts";
 
 type ErrorFrame = { error: { code: string; message: string; details?: Record<string, unknown>; hint?: string; retryable?: boolean } };
 
+/** Tests import a plugin to call its actions themselves. */
+const isTest = process.env["NODE_ENV"] === "test";
+// Before another module of the plugin keeps them.
+if (!isTest) installStreams();
+
 /** Says what the plugin can do, and runs the action that the engine calls. To be called once, by the entry point. */
 export function definePlugin<Types extends ActionTypes = AnyActions>(plugin: Plugin<NoInfer<Types>>): Plugin<Types> {
-  // Tests import a plugin to call its actions themselves.
-  if (process.env["NODE_ENV"] !== "test") queueMicrotask(() => void run(plugin as Plugin<AnyActions>));
+  if (!isTest) queueMicrotask(() => void run(plugin as Plugin<AnyActions>));
   return plugin;
 }
 
@@ -21,6 +26,7 @@ async function run(plugin: Plugin<AnyActions>): Promise<void> {
   });
   if (process.env["WORKFLOW_WARM"] !== undefined) return runWarm(plugin, input);
   const frame = await answer(plugin, input.next() ?? "");
+  await settleStreams();
   writeResult(`${frame.line}\n`);
   // What the action left open (sockets, timers) must not hold the result up.
   process.exit(frame.isError ? 1 : 0);
@@ -32,6 +38,7 @@ async function runWarm(plugin: Plugin<AnyActions>, input: LineInput): Promise<vo
   for (let line = input.next(); line !== null; line = input.next()) {
     const { mark } = JSON.parse(line) as { mark: string };
     const frame = await answer(plugin, line);
+    await settleStreams();
     writeFully(1, `${mark}\n`);
     writeFully(2, `${mark}\n`);
     writeResult(`${mark} ${frame.line}\n`);

@@ -29,7 +29,7 @@ export function byteForms(bytes: Buffer, richness: Richness): Set<string> {
  * Of the base64 of a text in which `skipped` bytes (modulo three) stand before the value: what depends on the value alone, and the same to its end
  * when the text ends with the value.
  */
-function coresOf(bytes: Buffer, skipped: number): string[] {
+export function coresOf(bytes: Buffer, skipped: number): string[] {
   const whole = Buffer.concat([Buffer.alloc(skipped), bytes]).toString("base64");
   const from = Math.ceil((skipped * 8) / 6);
   const to = Math.floor(((skipped + bytes.length) * 8) / 6);
@@ -37,7 +37,7 @@ function coresOf(bytes: Buffer, skipped: number): string[] {
 }
 
 /** With and without padding, with the characters for URLs, and as these look in a URL or in JSON that escapes slashes. */
-function addBase64(forms: Set<string>, text: string, richness: Richness): void {
+export function addBase64(forms: Set<string>, text: string, richness: Richness): void {
   const bare = text.replace(/=+$/, "");
   forms.add(text);
   forms.add(bare);

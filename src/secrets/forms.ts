@@ -1,6 +1,8 @@
 // The forms in which a value gets around: what encoders, escapers and people's tools make of it.
 import { limits, sha256Hex } from "../base/index.ts";
 import { byteForms, type Richness } from "./byte-forms.ts";
+import { formUnitsMax } from "./mask-units.ts";
+import { nestedForms } from "./nested-forms.ts";
 import { commonTextForms, richTextForms } from "./text-forms.ts";
 
 /**
@@ -15,20 +17,24 @@ const richTotalMax = 4 * 1024 * 1024;
 const commonTotalMax = 16 * 1024 * 1024;
 /** Beyond these bounds lines have no forms but themselves, and short ones none at all. */
 const plainLineUnitsMin = 16;
+/** Beyond this one lines have no forms at all: the values as wholes still have. */
+const linesTotalMax = 32 * 1024 * 1024;
 /** What a form costs beside its text. */
-const formUnits = 64;
+const formUnits = 128;
 /**
  * Longer forms are masked piece by piece: what a stream holds back and what one comparison costs stay small,
  * and a long value is found in a line that was cut.
  */
-const pieceUnitsMax = 1024;
+const pieceUnitsMax = formUnitsMax;
+/** Lines that are taken before others may have a turn. */
+const stepLines = 100;
 /** Of a line without a letter or a digit: the brackets of a JSON document would be masked everywhere. */
 const symbolsMin = 8;
 
 export class FormSet {
   readonly #values = new Set<string>();
   /** Their forms are made when they are asked for: an execution that waits, or never writes anything, needs none. */
-  #waiting: string[] = [];
+  readonly #waiting = new Set<string>();
   readonly #forms = new Set<string>();
   /** Kept alive for others that have the same values. */
   readonly #shared: (readonly string[])[] = [];
@@ -38,31 +44,49 @@ export class FormSet {
     return this.#values.size === 0;
   }
 
-  /** Values were added since `forms` was called last. */
-  get isStale(): boolean {
-    return this.#waiting.length > 0;
+  get values(): ReadonlySet<string> {
+    return this.#values;
   }
 
   /** False when the value was added before, or is too short to be masked. */
   add(value: string): boolean {
     if (this.#values.has(value) || Buffer.byteLength(value) < limits.maskedBytesMin) return false;
     this.#values.add(value);
-    this.#waiting.push(value);
+    this.#waiting.add(value);
     return true;
   }
 
-  /** All values, their lines, and the forms of both. */
+  /** All values, their lines, and the forms of both, as far as they are made. */
+  get all(): ReadonlySet<string> {
+    return this.#forms;
+  }
+
+  /** Makes those that are missing. */
   forms(): ReadonlySet<string> {
+    for (const _ of this.steps()) continue;
+    return this.#forms;
+  }
+
+  /** The same in steps, between which others may have a turn, and add values or take steps of their own. */
+  *steps(): Generator<void> {
     for (const value of this.#waiting) {
       const richness = this.#richnessOf(value);
       this.#addForms(value, richness);
-      for (const line of linesOf(value)) {
-        if (this.#richnessOf(value) !== "plain") this.#addForms(line, richness);
-        else if (line.length >= plainLineUnitsMin) this.#addForm(line);
-      }
+      yield;
+      yield* this.#addLines(value, richness);
+      this.#waiting.delete(value);
     }
-    this.#waiting = [];
-    return this.#forms;
+  }
+
+  *#addLines(value: string, richness: Richness): Generator<void> {
+    let count = 0;
+    for (const line of linesOf(value)) {
+      if (this.#units > linesTotalMax) return;
+      if (this.#richnessOf(value) !== "plain") this.#addForms(line, richness);
+      else if (line.length >= plainLineUnitsMin) this.#addForm(line);
+      count += 1;
+      if (count % stepLines === 0) yield;
+    }
   }
 
   #richnessOf(value: string): Richness {
@@ -87,15 +111,15 @@ export class FormSet {
   }
 
   #addPiece(piece: string): void {
-    if (this.#forms.has(piece)) return;
     this.#forms.add(piece);
+    // Those that are there already have taken their time all the same.
     this.#units += piece.length + formUnits;
   }
 }
 
 function encodedForms(value: string, richness: Richness): readonly string[] {
   const forms = [...commonTextForms(value, richness), ...byteForms(Buffer.from(value), richness)];
-  if (richness === "rich") forms.push(...richTextForms(value), ...bytesInside(value));
+  if (richness === "rich") forms.push(...richTextForms(value), ...nestedForms(value), ...bytesInside(value));
   return forms.filter((form) => form.length >= encodedUnitsMin);
 }
 
@@ -118,11 +142,19 @@ function sharedForms(value: string): readonly string[] {
 }
 
 /** Lines without the blanks around them, where a value has several, or blanks at its ends that a shell drops. */
-function linesOf(value: string): Set<string> {
-  const lines = new Set(value.split(/[\r\n]+/).map((line) => line.trim()));
-  lines.delete(value);
-  return new Set([...lines].filter((line) => Buffer.byteLength(line) >= (/[\p{L}\p{N}]/u.test(line) ? limits.maskedBytesMin : symbolsMin)));
+function* linesOf(value: string): Generator<string> {
+  let from = 0;
+  for (let at = 0; at <= value.length; at += 1) {
+    const unit = value.charCodeAt(at);
+    if (at < value.length && unit !== lineFeed && unit !== carriageReturn) continue;
+    const line = value.slice(from, at).trim();
+    from = at + 1;
+    if (line.length < value.length && Buffer.byteLength(line) >= (/[\p{L}\p{N}]/u.test(line) ? limits.maskedBytesMin : symbolsMin)) yield line;
+  }
 }
+
+const lineFeed = 10;
+const carriageReturn = 13;
 
 /** A secret of bytes that are no text is seen as base64 of them: the bytes have forms of their own. */
 function bytesInside(value: string): Set<string> {

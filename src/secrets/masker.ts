@@ -1,28 +1,39 @@
 // Replaces secret values, in all the forms in which they get around, by ***. Knows nothing of where the values come from.
-import type { Json } from "../base/index.ts";
+import { type Json, startSha256 } from "../base/index.ts";
 import { FormSet } from "./forms.ts";
 import { FormIndex } from "./mask-index.ts";
 import { maskJson } from "./mask-json.ts";
-import { maskSpans, settle } from "./mask-spans.ts";
-import { type MaskStream, MaskedStream } from "./mask-stream.ts";
+import { maskSpans, nextFrom, settle } from "./mask-spans.ts";
+import { type Indexes, type MaskStream, MaskedStream } from "./mask-stream.ts";
+import { isTurnOver, nextTurn } from "./turns.ts";
 
 export { mask } from "./mask-spans.ts";
 export type { MaskStream } from "./mask-stream.ts";
+
+/** Of texts that are worth being kept, masked. */
+const longUnitsMin = 64 * 1024;
 
 const noForms = new FormIndex([]);
 
 /** Values may be added at any time; streams that are open see them from then on. */
 export class Masker {
   readonly #forms = new FormSet();
-  #index = noForms;
-  /** Of the forms with a star in them: only these may arise where a mask meets what is left around it. */
-  #starred = noForms;
+  #made: Indexes = { index: noForms, starred: noForms };
+  /** Of how many values it is. */
+  #indexed = 0;
+  /** Long texts go from task to task, and are shown at each. */
+  #last: { made: Indexes; text: string; masked: string } | null = null;
 
   /** Values shorter than four bytes are left out. True when one was new. */
   add(values: Iterable<string>): boolean {
     let isNew = false;
     for (const value of values) isNew = this.#forms.add(value) || isNew;
     return isNew;
+  }
+
+  /** Makes the forms of what was added, with turns for others in between: large values take a second in all. Nobody has to wait for it. */
+  async ready(): Promise<void> {
+    if (this.#isStale) for (const _ of this.#freshen()) if (isTurnOver()) await nextTurn();
   }
 
   /** Nothing is masked: everything comes back as it is, at no cost. */
@@ -32,8 +43,13 @@ export class Masker {
 
   /** Whatever overlaps or touches becomes one ***. A text that holds no value is returned as it is. */
   text(text: string): string {
-    const masked = maskSpans(text, this.#fresh());
-    return masked === text ? text : settle(masked, this.#starred);
+    const made = this.#fresh();
+    const last = this.#last;
+    if (last !== null && last.made === made && last.text === text) return last.masked;
+    const spans = maskSpans(text, made.index);
+    const masked = spans === text ? text : settle(spans, made.starred);
+    if (text.length >= longUnitsMin) this.#last = { made, text, masked };
+    return masked;
   }
 
   /** Strings and object keys are masked; a number or boolean whose text holds a value becomes ***. What holds none is the same object. */
@@ -47,28 +63,74 @@ export class Masker {
   }
 
   stream(): MaskStream {
-    return new MaskedStream(() => ({ index: this.#fresh(), starred: this.#starred }));
+    return new MaskedStream(() => this.#fresh());
   }
 
   /** The first place from `cut` on that no value goes through. */
   #pastValue(text: string, cut: number): number {
-    const index = this.#fresh();
+    const { index } = this.#fresh();
     let past = cut;
-    for (let at = index.find(text, Math.max(0, cut - index.lengthMax), cut); at >= 0 && at < past; at = index.find(text, at + 1, past))
+    for (
+      let at = index.find(text, Math.max(0, cut - index.lengthMax), cut);
+      at >= 0 && at < past;
+      at = index.find(text, nextFrom(index, at, past), past)
+    ) {
       past = index.end;
+      // Where a text repeats itself, one begins at the last place of the one before, and so on: no need to look at each place between.
+      for (let next = index.endAt(text, past - 1); next > past; next = index.endAt(text, past - 1)) past = next;
+    }
     return past;
   }
 
-  #fresh(): FormIndex {
-    if (this.#forms.isStale) {
-      const forms = [...this.#forms.forms()];
-      this.#index = new FormIndex(forms);
-      const starred = forms.filter((form) => form.includes("*"));
-      this.#starred = starred.length === 0 ? noForms : new FormIndex(starred);
-    }
-    return this.#index;
+  #fresh(): Indexes {
+    if (this.#isStale) for (const _ of this.#freshen()) continue;
+    return this.#made;
+  }
+
+  get #isStale(): boolean {
+    return this.#forms.values.size !== this.#indexed;
+  }
+
+  /** Two may be at it: whoever comes to the end has all that there was when it made the index. */
+  *#freshen(): Generator<void> {
+    const count = this.#forms.values.size;
+    const key = keyOf(this.#forms.values);
+    const made = known.get(key)?.deref() ?? (yield* this.#make(key, count));
+    if (count < this.#indexed) return;
+    this.#made = made;
+    this.#indexed = count;
+  }
+
+  *#make(key: string, count: number): Generator<void, Indexes> {
+    yield* this.#forms.steps();
+    const forms = [...this.#forms.all];
+    const starred = forms.filter((form) => form.includes("*"));
+    const made = { index: yield* FormIndex.steps(forms), starred: starred.length === 0 ? noForms : yield* FormIndex.steps(starred) };
+    // Others with these values must not mask what was added here meanwhile.
+    if (this.#forms.values.size !== count) return made;
+    known.set(key, new WeakRef(made));
+    forgotten.register(made, key);
+    return made;
   }
 }
+
+/** Lone surrogates are told apart: UTF-8 would give them all the same bytes. */
+function keyOf(values: Iterable<string>): string {
+  const sha256 = startSha256();
+  for (const value of values) {
+    const text = value.isWellFormed() ? value : JSON.stringify(value);
+    sha256.update(`${text === value ? "" : "json "}${value.length} `);
+    sha256.update(text);
+  }
+  return sha256.hex();
+}
+
+/** By digest, for as long as someone masks these values: executions of one workflow have the same secrets. */
+const known = new Map<string, WeakRef<Indexes>>();
+const forgotten = new FinalizationRegistry<string>((key) => {
+  // The same values may have come again since.
+  if (known.get(key)?.deref() === undefined) known.delete(key);
+});
 
 /** Where the longest end of the text begins that has at most so many bytes, never within a character. */
 function tailStart(text: string, bytesMax: number): number {

@@ -28,6 +28,7 @@ function cores(encoding: string, text: string): string[] {
   const trimmed = lines.map((line) => line.replace(/^["'\\]+|["'\\]+$/g, "").replace(/=+$/, ""));
   if (encoding === "base64 after one byte" || encoding === "base64 after two bytes") return trimmed.map((line) => line.slice(4, -2));
   if (encoding === "base64 within") return trimmed.map((line) => line.slice(8, -8));
+  if (encoding === "base64 of JSON") return trimmed.map((line) => line.slice(4, -4));
   if (encoding.startsWith("base")) return trimmed.map((line) => line.slice(0, -1));
   return trimmed;
 }

@@ -74,6 +74,27 @@ test("[WF-09] a warm worker whose mark holds a value ends its calls all the same
   expect(counts).toEqual([1, 2, 3]);
 });
 
+test("[WF-09] a mark that a worker prints into the middle of a value does not part it", async () => {
+  const action = world.python(`
+s = input["s"]
+os.write(1, ("a " + s[:12] + mark + "\\n" + s[12:] + " b\\n").encode())
+os.write(2, (mark + "\\n").encode())
+os.write(3, (mark + " " + json.dumps({"output": {}}) + "\\n").encode())`);
+  const done = await world.call(action, { s: value }, { masker: maskerOf(value) });
+  expect(done.lines.map(({ message }) => message)).toEqual(["a *** b"]);
+});
+
+test("[WF-09] a value that a task was killed in is masked in its log", async () => {
+  for (const end of ["kill -9 $$", "kill -SEGV $$", "exit 1"]) {
+    const done = await world.sh(`printf 'token=%s' "\${S%?}"; printf 'E %s' "\${S%????}" >&2; ${end}`, {
+      env: { S: value },
+      masker: maskerOf(value),
+    });
+    expect(done.lines.map(({ message }) => message).toSorted()).toEqual(["E ***", "token=***"]);
+    expect(errorOf(done).details).toMatchObject({ stderr: "E ***" });
+  }
+});
+
 test("[WF-09] denials do not tell a value, neither as a path nor as a grant", async () => {
   const name = "hush-name-55";
   const done = await world.sh(`cat "${world.write("denied", { [`${name}.txt`]: "x" })}/$S.txt"`, { env: { S: name }, masker: maskerOf(name) });

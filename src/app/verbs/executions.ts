@@ -111,9 +111,13 @@ function checkedInputs(definition: Parameters<typeof checkInputs>[0], given: Jso
     });
   const texts = new Set(sensitiveTexts(definition, inputs)).size;
   if (texts > limits.sensitiveTextsMax)
-    throw fail("INPUT_INVALID", `Cannot start "${definition.id}": its sensitive inputs hold ${texts} different texts, more than ${limits.sensitiveTextsMax}`, {
-      hint: "Give what is secret as one text, such as JSON, or as a secret of the server.",
-    });
+    throw fail(
+      "INPUT_INVALID",
+      `Cannot start "${definition.id}": its sensitive inputs hold ${texts} different texts, more than ${limits.sensitiveTextsMax}`,
+      {
+        hint: "Give what is secret as one text, such as JSON, or as a secret of the server.",
+      },
+    );
   return inputs;
 }
 

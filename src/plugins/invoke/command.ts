@@ -48,7 +48,10 @@ export async function commandOf(call: ActionCall, runtime: Runtime): Promise<Tas
   // The image is the program.
   if (manifest.runtime === "docker") return { ...nothing, cwd: folder, stdin, plugin: folder, read: [folder] };
   if (manifest.runtime === "bun") {
-    const command = bunWith(await runtime.path(), resolve(folder, program));
+    const runtimeFolder = await runtime.path();
+    const command = bunWith(runtimeFolder, resolve(folder, program));
+    // Its streams are to be there before any module of the plugin takes hold of them.
+    command.argv.splice(-1, 0, "--preload", join(runtimeFolder, "node_modules/autokestra/sdk.js"));
     return { ...command, cwd: folder, stdin, plugin: folder, read: [...command.read, folder] };
   }
   const isInFolder = program.includes("/") && !isAbsolute(program);

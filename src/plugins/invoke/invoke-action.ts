@@ -170,6 +170,7 @@ class Attempt {
 
   async #runTurn(worker: WarmWorker, output: TaskOutput): Promise<WarmEnd> {
     const call = this.#call;
+    await call.masker.ready();
     if (this.#stop !== null) throw fail("TASK_CANCELLED", "Stopped before it began");
     return worker.run({
       request: (workdir) => requestOf({ ...call, folders: { ...call.folders, workdir } }),

@@ -22,7 +22,15 @@ export function maskOutcome(outcome: ActionOutcome, masker: Masker): ActionOutco
 function maskError(error: ErrorBody, masker: Masker): ErrorBody {
   const { message, details, hint } = error;
   const masked: ErrorBody = { ...error, message: masker.text(message).slice(0, messageUnitsMax).toWellFormed() };
-  if (details !== undefined) masked.details = masker.json(details as JsonObject) as JsonObject;
+  if (details !== undefined) masked.details = maskDetails(details as JsonObject, error.code, masker);
   if (hint !== undefined) masked.hint = masker.text(hint);
   return masked;
+}
+
+/** Kind and rule of a denial are ours, the rest came from the task. */
+function maskDetails(details: JsonObject, code: string, masker: Masker): JsonObject {
+  const masked = masker.json(details) as JsonObject;
+  if (code !== "PERMISSION_DENIED") return masked;
+  const { kind, rule } = details;
+  return { ...masked, ...(kind === undefined ? {} : { kind }), ...(rule === undefined ? {} : { rule }) };
 }

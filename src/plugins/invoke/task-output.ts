@@ -2,12 +2,14 @@
 // masked: before lines are split and before anything is cut, since a cut through a value leaves a part that nobody knows again.
 import { limits } from "../../base/index.ts";
 import { cutMark, LineSplitter, parseLine } from "../../logs/index.ts";
-import { mask, type Masker, type MaskStream } from "../../secrets/index.ts";
+import { isTurnOver, mask, type Masker, type MaskStream, nextTurn } from "../../secrets/index.ts";
 import type { ActionCall, Line } from "./ports.ts";
 
 /** What an error shows of stderr: its last lines, and of those the last part. */
 const stderrLinesMax = 20;
 const stderrUnitsMax = 4096;
+/** Kept of stderr for when its lines are not followed any more: the longest of these, in characters of any kind, with values that masks shorten. */
+const stderrBytesMax = 16 * 1024;
 
 type OnLine = ActionCall["onLine"];
 type Source = "stdout" | "stderr";
@@ -21,6 +23,7 @@ export class TaskOutput {
   readonly #bytesMax: number;
   readonly #masker: Masker;
   readonly #stdout: TailText;
+  readonly #stderr: TailText;
   readonly #lines: Record<Source, MaskedLines>;
   readonly #lastErrors: string[] = [];
   #bytes = 0;
@@ -30,6 +33,7 @@ export class TaskOutput {
     this.#bytesMax = outputBytes;
     this.#masker = masker;
     this.#stdout = new TailText(limits.stdoutOutputBytesMax, masker);
+    this.#stderr = new TailText(stderrBytesMax, masker);
     this.#lines = {
       stdout: new MaskedLines(masker, (line, isCut) => this.#log("stdout", line, isCut)),
       stderr: new MaskedLines(masker, (line, isCut) => this.#takeError(line, isCut)),
@@ -38,6 +42,7 @@ export class TaskOutput {
 
   /** Reads to the end. */
   async read(stdout: AsyncIterable<Uint8Array>, stderr: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#masker.ready();
     await Promise.all([readText(stdout, (text) => this.take("stdout", text)), readText(stderr, (text) => this.take("stderr", text))]);
     this.end("stdout");
     this.end("stderr");
@@ -45,13 +50,18 @@ export class TaskOutput {
 
   /** The next piece of a stream; a promise asks to wait with the one after it. */
   take(source: Source, text: string): Taken {
-    if (source === "stdout") this.#stdout.add(text);
-    return this.#lines[source].push(text);
+    (source === "stdout" ? this.#stdout : this.#stderr).add(text);
+    // What nobody sees needs no masks.
+    return this.#isFull ? undefined : this.#lines[source].push(text);
   }
 
-  /** What comes after this has nothing to do with what came before: what was held back as a value's possible start is none. */
+  /** What comes after this has nothing to do with what came before: what was held back is a value that was cut off, or none. */
   end(source: Source): Taken {
-    return this.#lines[source].end();
+    return this.#isFull ? undefined : this.#lines[source].end();
+  }
+
+  get #isFull(): boolean {
+    return this.#bytes > this.#bytesMax;
   }
 
   /** The last 64 KiB, trimmed, as they were printed: nothing is masked, and the cut goes through no value. */
@@ -61,7 +71,8 @@ export class TaskOutput {
 
   /** The last lines, masked. */
   stderr(): string {
-    return this.#lastErrors.join("\n").slice(-stderrUnitsMax);
+    const lines = this.#isFull ? this.#masker.text(this.#stderr.text()).split("\n").slice(-stderrLinesMax) : this.#lastErrors;
+    return lines.join("\n").slice(-stderrUnitsMax);
   }
 
   #takeError(line: string, isCut: boolean): Taken {
@@ -71,7 +82,7 @@ export class TaskOutput {
   }
 
   #log(source: Source, line: string, isCut: boolean): Taken {
-    if (this.#bytes > this.#bytesMax) return;
+    if (this.#isFull) return;
     // A UTF-16 unit counts as a byte at least; empty lines count too.
     this.#bytes += line.length + 1;
     if (this.#bytes <= this.#bytesMax) return this.#onLine({ source, ...this.#parse(isCut ? `${line}${cutMark}` : line, levelOf[source]) });
@@ -144,10 +155,13 @@ class MaskedLines {
 }
 
 /** Bytes as text; what is not UTF-8 becomes U+FFFD. Reads no further than what was read is taken: a task that floods its output
- * waits, and memory stays bounded. */
+ * waits, memory stays bounded, and others have their turns. */
 export async function readText(chunks: AsyncIterable<Uint8Array>, onText: (text: string) => Taken): Promise<void> {
   const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
-  for await (const chunk of chunks) await onText(decoder.decode(chunk, { stream: true }));
+  for await (const chunk of chunks) {
+    if (isTurnOver()) await nextTurn();
+    await onText(decoder.decode(chunk, { stream: true }));
+  }
   await onText(decoder.decode());
 }
 

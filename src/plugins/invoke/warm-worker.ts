@@ -276,13 +276,13 @@ export class WarmWorker {
     return turn.output.take(stream, isCut ? line : `${line}\n`);
   }
 
-  /** `text`: what was printed without a line's end before it. */
+  /** `text`: what was printed without a line's end before it. More may come, where the mark was printed into the middle of something:
+   * the stream ends with the turn, so that a value around the mark is found. */
   #takeMark(turn: Running, stream: Stream, text: string): Promise<void> | void {
     turn.unmarked.delete(stream);
     const taken = turn.output.take(stream, text);
-    const ended = turn.output.end(stream);
     if (turn.unmarked.size === 0) turn.marked.resolve();
-    return ended ?? taken;
+    return taken;
   }
 
   /** Results, a line each; one at most in a call. */

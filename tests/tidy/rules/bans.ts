@@ -56,6 +56,8 @@ const bans: readonly Ban[] = [
     allowed: [
       "src/app/",
       "src/actions/",
+      // A real one: how long the process itself was busy.
+      "src/secrets/turns.ts",
       // The terminal's own clock, injected into commands like the rest of it.
       "src/cli/io.ts",
       // A stopwatch that ends an evaluation; no value comes from it.

@@ -154,6 +154,8 @@ describe("[CRA-0.28] I-JSON", () => {
     const values = [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, -(2 ** 53), 2n ** 60n, () => 1, Symbol("x"), undefined, deep];
     for (const bad of values) expect(await refusal(bad)).toBe("OUTPUT_INVALID");
     expect(() => toIJson({ a: [1, { b: Number.NaN }] })).toThrow(expect.objectContaining({ details: { path: "a[1].b" } }));
+    // Not with the value: it may be secret.
+    for (const value of [1e23, 123456789012345678901234n]) expect(() => toIJson({ a: value })).toThrow(/^[^0-9]*at "a"(?:(?!1e\+?23|12345).)*$/);
   });
 
   test("objects are neither null nor lists", () => {

@@ -100,6 +100,53 @@ describe("lines", () => {
     expect(lines).toEqual(["before late-value", "at ***", "after ***"]);
   });
 
+  test("[WF-09] a value that the end of a stream cuts off, as when a task is killed, is masked in lines and in stderr", async () => {
+    for (const left of [1, 10, 17]) {
+      const { messages, output } = await read(`token=${value.slice(0, -left)}`, { stderr: `E ${value.slice(0, -left)}`, bytes: 7 });
+      expect(messages.toSorted()).toEqual(["E ***", "token=***"]);
+      expect(output.stderr()).toBe("E ***");
+      expect(maskerOf(value).text(`token=${value.slice(0, -1)}`)).toBe("token=***");
+    }
+  });
+
+  test("[WF-09] beyond its bound output is not masked any more, but stderr's last lines are", async () => {
+    const masker = maskerOf(value);
+    const stream = masker.stream.bind(masker);
+    let masked = 0;
+    masker.stream = () => {
+      const inner = stream();
+      return {
+        push: (text) => {
+          masked += text.length;
+          return inner.push(text);
+        },
+        end: () => inner.end(),
+      };
+    };
+    const flood = `${"x".repeat(99)}\n`.repeat(20_000);
+    const { lines, output } = await read(flood, { masker, outputBytes: 50_000, bytes: 4096, stderr: `${flood}at ${value}\n${value.slice(0, 20)}` });
+    expect(masked).toBeLessThan(120_000);
+    expect(lines.at(-1)).toMatchObject({ source: "engine", metadata: { limit: "outputBytes" } });
+    expect(output.stderr().split("\n").slice(-2)).toEqual(["at ***", "***"]);
+    expect(output.stderr().length).toBeLessThanOrEqual(4096);
+  });
+
+  test("a flood leaves others their turns", async () => {
+    const masker = maskerOf("a".repeat(60_000));
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const startedAt = performance.now();
+    await read("a".repeat(8_000_000), { masker, bytes: 65_536 });
+    isOver = true;
+    // Chunks that are there at once would otherwise be taken in one turn.
+    expect(turns).toBeGreaterThan(Math.max(2, (performance.now() - startedAt) / 100));
+  });
+
   test("without values, nothing waits for what comes next", () => {
     const lines: string[] = [];
     const output = new TaskOutput(({ message }) => void lines.push(message), { outputBytes: 1e9, masker: new Masker() });
@@ -174,6 +221,15 @@ describe("errors", () => {
     });
     const fine = { ok: true as const, output: { v: value }, files: [] };
     expect(maskOutcome(fine, maskerOf(value))).toEqual(fine);
+  });
+
+  test("kind and rule of a denial are the engine's words, whatever the values are", () => {
+    const details = { kind: "filesystem", rule: "filesystem.read", target: "/data/filesystem.read", grant: "filesystem.read: /data" };
+    const error = { code: "PERMISSION_DENIED", kind: "denied" as const, message: "Cannot read", details };
+    const masked = maskOutcome({ ok: false, error, retryable: false }, maskerOf("filesystem.read", "filesystem"));
+    expect(masked).toMatchObject({ error: { details: { kind: "filesystem", rule: "filesystem.read", target: "/data/***", grant: "***: /data" } } });
+    const own = maskOutcome({ ok: false, error: { ...error, code: "OTHER" }, retryable: false }, maskerOf("filesystem.read"));
+    expect(own).toMatchObject({ error: { details: { rule: "***" } } });
   });
 
   test("[WF-09] the engine's own lines are masked where they quote what came from outside", () => {

@@ -185,6 +185,84 @@ describe("[WF-09] masks", () => {
     for (const repeated of ["a", "ab", "a\n"]) expect(maskerOf(repeated.repeat(32_768)).text(`<${repeated.repeat(32_768)}>`)).toBe("<***>");
   });
 
+  test("a text's end that begins a value is one that was cut off: sixteen units of it, or eight at the end of a stream, become ***", () => {
+    const [value, other] = ["https://user:pa55-word@host.example.com/x", "0123456789abcdef0123456789abcdef"];
+    const masker = maskerOf(value, other);
+    for (const [form, before] of [
+      [value, "at "],
+      [Buffer.from(value).toString("base64"), "b "],
+      [other.repeat(2), "n "],
+    ] as const) {
+      for (const length of [8, 15, 16, form.length - 1]) {
+        const text = before + form.slice(0, length);
+        const stream = masker.stream();
+        const streamed = [...text].map((char) => stream.push(char)).join("") + stream.end();
+        expect(streamed).toBe(`${before}***`);
+        expect(masker.text(text)).toBe(length < 16 ? text : `${before}***`);
+      }
+    }
+    const stream = masker.stream();
+    expect(stream.push("https:/") + stream.end()).toBe("https:/");
+    expect(masker.text(`${value.slice(0, 30)} and more`)).toBe(`${value.slice(0, 30)} and more`);
+    expect(masker.text(`${value}${other.slice(0, 20)}`)).toBe("***");
+  });
+
+  test("of a long value whose stream ends in it nothing is left, wherever it ends", () => {
+    const long = Array.from({ length: 4000 }, (_, place) => place.toString(36)).join("");
+    const masker = maskerOf(long);
+    for (const length of [8, 64, 1023, 1024, 1100, 2047, 2048, 5000, long.length - 1]) {
+      const stream = masker.stream();
+      expect(stream.push(`<${long.slice(0, length)}`) + stream.end()).toBe("<***");
+      expect(masker.text(`<${long.slice(0, Math.max(16, length))}`)).toBe("<***");
+    }
+  });
+
+  test("texts that repeat themselves are passed in leaps, and forms that begin alike are told apart at little cost", () => {
+    const texts = ["a".repeat(8_000_000), "ab".repeat(4_000_000), `${"a".repeat(1023)}b`.repeat(1000)];
+    for (const value of ["a".repeat(60_000), "ab".repeat(30_000)]) {
+      const masker = maskerOf(value);
+      masker.text("");
+      const startedAt = performance.now();
+      for (const text of texts) masker.text(text);
+      expect(masker.tail("a".repeat(2_000_000), 1_000_000).length).toBeLessThanOrEqual(1_000_000);
+      // A tenth of what looking at each place would take; others load this machine too.
+      expect(performance.now() - startedAt).toBeLessThan(1500);
+    }
+  });
+
+  test("making the forms of large values leaves others their turns", async () => {
+    const masker = new Masker();
+    const letters = (seed: number) => Bun.SHA512_256.hash(`${seed}`, "hex");
+    masker.add(
+      Array.from({ length: 60 }, (_, value) =>
+        Array.from({ length: 900 }, (__, line) => letters(value * 900 + line).replaceAll(/(.{5})./g, "$1\n")).join(""),
+      ),
+    );
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const startedAt = performance.now();
+    await masker.ready();
+    isOver = true;
+    expect(turns).toBeGreaterThan((performance.now() - startedAt) / 100);
+    expect(turns).toBeGreaterThan(3);
+    const before = performance.now();
+    expect(masker.text(`<${letters(0).slice(0, 5)}>`)).toBe("<***>");
+    expect(performance.now() - before).toBeLessThan(100);
+  });
+
+  test("executions with the same values share what was made of them, and nothing else", () => {
+    const [one, two] = [maskerOf("value-one", "value-two"), maskerOf("value-one", "value-two")];
+    expect([one.text("value-one value-3"), two.text("value-two value-3")]).toEqual(["*** value-3", "*** value-3"]);
+    two.add(["value-3"]);
+    expect([one.text("value-one value-3"), two.text("value-two value-3")]).toEqual(["*** value-3", "*** ***"]);
+    expect(maskerOf("value-one", "value-two").text("value-3")).toBe("value-3");
+  });
+
   test("hundreds of values of the greatest length end in bounded time", () => {
     const masker = new Masker();
     const values = Array.from({ length: 100 }, (_, value) => Array.from({ length: 5000 }, (_, line) => `x+/ü ${value} ${line}\n`).join(""));
