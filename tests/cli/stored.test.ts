@@ -154,7 +154,7 @@ for (const where of ["in process", "on a server"] as const) {
       const listed = (await home.run(["key", "list", "--json"])).stdout;
       expect(listed).toContain('"ci"');
       expect(listed).not.toContain(String(created["key"]));
-      await json("key", "revoke", String(created["id"]));
+      expect(await home.run(["key", "revoke", String(created["id"]), "--json"])).toMatchObject({ code: 0, stdout: "" });
       expect(await refused("key", "create")).toEqual([2, "USAGE"]);
       expect(await refused("key", "create", "--role", "king")).toEqual([3, "KEY_INVALID"]);
     });
