@@ -19,7 +19,8 @@ export function renderRoles(): string {
   const heldRows = roleNames.map((role) => [code(role), roles[role].map(code).join(" ")]);
   const scopeRows = scopes.map(scopeRow);
   const routesIntro =
-    "`public`: needs no key. `own proof`: takes no key, but what the trigger's secret proves ([triggers.md](../triggers.md)). Everything else is 401 without one, and 403 without the scope.";
+    "`public`: needs no key. `own proof`: takes no key, but what the trigger's secret proves ([triggers.md](../triggers.md)). " +
+    "Everything else is 401 without one, and 403 without the scope.";
   return (
     [
       `${generatedNote}\n\n# Roles and routes\n\n${intro}`,

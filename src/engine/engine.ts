@@ -152,7 +152,15 @@ export class Engine {
     const restart = { executionId: id, from };
     const by = principalText(caller.principal);
     return this.submit({
-      ...{ workflow, revision, inputs, triggerData, labels, timeoutMs, allow, restart, caller },
+      workflow,
+      revision,
+      inputs,
+      triggerData,
+      labels,
+      timeoutMs,
+      allow,
+      restart,
+      caller,
       trigger: { ...trigger, by },
       executionId: ids.next(),
       sideChanges: [],
@@ -293,7 +301,14 @@ export class Engine {
     const context = () => this.#context();
     const runner = new Runner(
       {
-        ...{ store, ledger, timers, invoker, vault, onTrouble, context, onGone },
+        store,
+        ledger,
+        timers,
+        invoker,
+        vault,
+        onTrouble,
+        context,
+        onGone,
         places: this.#places,
         runChild: (ask) => this.#runChild(ask),
         cancelChild: (id) => this.#cancelChild(id, machine),

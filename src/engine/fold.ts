@@ -64,7 +64,6 @@ function foldTask(machine: Machine, event: Folded, sealed: readonly SealedDraft[
   assert(whole !== undefined, `event of an unknown task ${String(payload["task"])}`);
   const index = payload["item_index"];
   const run = typeof index === "number" ? itemRun(machine, whole, index) : whole;
-  const id = run.task.definition.id;
   switch (event.type) {
     case "trace.task.expanded":
       return expand(machine, run, { count: Number(payload["items"]), at: event.time });

@@ -84,7 +84,7 @@ export type Route = RouteHead & {
 };
 
 /** What a POST takes that has nothing to be told: no body, or `{}`. */
-export const nothingBody = {
+const nothingBody = {
   types: ["application/json"],
   read: "json",
   schema: Type.Object({}, { additionalProperties: false }),

@@ -117,12 +117,13 @@ test("a chosen execution id is taken once", async () => {
   expect(await outcome(server.call("POST", "/api/v1/workflows/chosen/executions", { body }))).toBe("409 ALREADY_EXISTS");
 });
 
-test("cancel is 202, then 200; the other commands are not there yet", async () => {
+test("commands are 202, then 200; the wrong state is 409", async () => {
   await apply("cancelled", workflow("cancelled", "sleep 60"));
   const { executionId } = await json<{ executionId: string }>("POST", "/api/v1/workflows/cancelled/executions");
   const command = (verb: string, how: TestCall = {}) => outcome(server.call("POST", `/api/v1/executions/${executionId}/${verb}`, how));
-  for (const verb of ["pause", "resume", "restart"]) expect(await command(verb)).toBe("422 NOT_AVAILABLE_YET");
-  expect(await command("resolve", { body: { taskId: "a", as: "failed" } })).toBe("422 NOT_AVAILABLE_YET");
+  for (const verb of ["pause", "resume"]) expect([await command(verb), await command(verb)]).toEqual(["202", "200"]);
+  expect(await command("restart")).toBe("409 EXECUTION_STATE");
+  expect(await command("resolve", { body: { taskId: "nope", as: "failed" } })).toBe("404 TASK_NOT_FOUND");
   expect(await command("resolve", { body: { taskId: "a", as: "maybe" } })).toBe("422 BODY_INVALID");
   expect(await command("cancel", { body: { now: true } })).toBe("422 BODY_INVALID");
   expect(await command("cancel")).toBe("202");
@@ -131,6 +132,12 @@ test("cancel is 202, then 200; the other commands are not there yet", async () =
   // The running task has to end first.
   while (again === "202" && Date.now() < deadline) again = await command("cancel");
   expect(again).toBe("200");
+  for (const verb of ["pause", "resume"]) expect(await command(verb)).toBe("409 EXECUTION_STATE");
+  expect(await command("restart", { body: { from: "nope" } })).toBe("404 TASK_NOT_FOUND");
+  const restarted = await server.call("POST", `/api/v1/executions/${executionId}/restart`);
+  const body = (await restarted.json()) as { executionId: string };
+  expect([restarted.status, body]).toEqual([202, expect.objectContaining({ restartedFrom: executionId })]);
+  expect(await outcome(server.call("POST", `/api/v1/executions/${body.executionId}/cancel`))).toBe("202");
 });
 
 test("keys: shown once, listed without themselves, never beyond the maker's scopes", async () => {

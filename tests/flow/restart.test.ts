@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import type { JsonObject } from "../../src/base/index.ts";
 import type { TaskCall } from "../../src/engine/index.ts";
-import { done, failing, type Script } from "./scripted-invoker.ts";
+import { failing, type Script } from "./scripted-invoker.ts";
 import { caller, type Process, World } from "./world.ts";
 
 const run = (id: string, needs: string[] = [], more: JsonObject = {}): JsonObject => ({ id, run: "true", needs, ...more });

@@ -73,6 +73,7 @@ async function readSecrets(context: AppContext, names: readonly string[]): Promi
 async function masked(context: AppContext, { secrets }: WorkflowDefinition, cause: CodedError): Promise<CodedError> {
   const masker = new Masker();
   masker.add([...(await readSecrets(context, secrets)).values()].flatMap(maskTexts));
+  await masker.ready();
   const { message, details, hint, ...rest } = toErrorBody(cause);
   const shown: ErrorBody = { ...rest, message: masker.text(message) };
   if (details !== undefined) shown.details = masker.json(details as JsonObject) as JsonObject;

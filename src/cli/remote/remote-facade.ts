@@ -55,7 +55,8 @@ export function createRemoteFacade(server: RemoteServer): Facade {
     listTriggers: (query) => ask({ method: "GET", path: "/api/v1/triggers", query }),
     triggerHealth: (query) => ask({ method: "GET", path: "/api/v1/triggers/health", query }),
     fireTrigger: (body) => ask({ method: "POST", path: "/api/v1/triggers/fire", body }),
-    backfillTrigger: ({ from, to, ...body }) => ask({ method: "POST", path: "/api/v1/triggers/backfill", body: { ...body, from: toIso(from), to: toIso(to) } }),
+    backfillTrigger: ({ from, to, ...body }) =>
+      ask({ method: "POST", path: "/api/v1/triggers/backfill", body: { ...body, from: toIso(from), to: toIso(to) } }),
     listPlugins: (query) => ask({ method: "GET", path: "/api/v1/plugins", query }),
     getPlugin: (id) => ask({ method: "GET", path: pluginPath(id) }),
     reloadPlugins: () => ask({ method: "POST", path: "/api/v1/plugins/reload" }),

@@ -128,7 +128,7 @@ export const executionSpecs = [
       output: text("--output", "JSON", "Of one that succeeded: the task's output, an empty object without it"),
     },
     examples: [
-      ["It did its work", "execution resolve 0198c0de-0000-7000-8000-000000000000 pay --as succeeded --output '{\"id\": 7}'"],
+      ["It did its work", "execution resolve 0198c0de-0000-7000-8000-000000000000 pay --as succeeded --output '{\"id\":7}'"],
       ["Run it again", "execution resolve 0198c0de-0000-7000-8000-000000000000 pay --as retry"],
     ],
     load: async () => (await import("../commands/executions.ts")).resolveTask,

@@ -1,7 +1,6 @@
 // What can be done to an execution that exists.
 import { type TSchema, Type } from "@sinclair/typebox";
 import type { CommandAnswer, ResolveRequest } from "../../app/index.ts";
-import { fail } from "../../base/index.ts";
 import { RestartedSchema, StartedSchema } from "../../model/index.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { type BodyForm, route, type Route } from "../route.ts";

@@ -79,7 +79,8 @@ export const taskEvents = [
   defineEvent({
     type: "trace.task.succeeded",
     means:
-      "The attempt's result, before anything that depends on it starts; the files it left are the event's artifacts. A restarted execution tells where it has a result from.",
+      "The attempt's result, before anything that depends on it starts; the files it left are the event's artifacts. A restarted execution " +
+      "tells where it has a result from.",
     payload: { ...place, output: AnyJson, sealed: Sealed, reused_from: Type.Optional(Uuid), ...ended },
     project: (payload, event) => [
       putRun(payload, "SUCCESS", { reason: "SUCCESS", output: text(payload.output) }),

@@ -107,8 +107,8 @@ describe("the registry", () => {
     expect(registry.find("core/shell.run")?.plugin).toBeNull();
     expect(registry.find("core/shell.run")?.asks({})).toBe("everything");
     expect(registry.find("core/value.set")?.asks({})).toEqual({});
-    expect(registry.find("core/workflow.run")).toBeNull();
-    expect(registry.describe("core/workflow.run")).not.toBeNull();
+    expect(registry.find("core/approval.request")).toBeNull();
+    expect(registry.describe("core/approval.request")).not.toBeNull();
     expect(
       registry
         .builtIns()

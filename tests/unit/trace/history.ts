@@ -189,6 +189,29 @@ const masked: Step[] = [
   ofExecution(4, "execution.succeeded", { outputs: { token: "***" }, sealed: true, digest: hash("4") }),
 ];
 
+const child = { execution_id: execution(7), workflow: "hello", inputs: { token: "***" }, wait: true };
+/** Started by a webhook, paused before it began, and restarted from another one. */
+const steered: Step[] = [
+  created(6, {
+    trigger: { type: "webhook", id: "push", scheduled_at: null, by: null },
+    trigger_data: { body: { n: 1 }, headers: { "user-agent": "x" }, query: {} },
+    parent: { execution_id: execution(1), task: "a", depth: 1 },
+    restarted_from: { execution_id: execution(3), task: null },
+  }),
+  ofExecution(6, "execution.waiting", { reason: "PAUSED", by: "user:alice" }),
+  ofExecution(6, "execution.resumed", { to: "PENDING" }),
+  ofExecution(6, "execution.started"),
+  ofTask(6, "expanded", "none", { attempt: null, items: 0, items_sha256: hash("7") }),
+  ofTask(6, "succeeded", "old", { attempt: null, output: {}, reused_from: execution(3) }),
+  started(6, "child"),
+  ofTask(6, "waiting", "child", { reason: "CHILD_RUNNING", child }),
+  ofTask(6, "succeeded", "child", { output: {} }),
+  ...["hidden", "failed"].flatMap((task) => [started(6, task), ofTask(6, "lost", task)]),
+  ofTask(6, "resolved", "hidden", { as: "succeeded", by: "user:alice", output: { token: "***" }, sealed: true }),
+  ofTask(6, "resolved", "failed", { as: "failed", by: "user:alice", error }),
+  ofExecution(6, "execution.succeeded", { outputs: {}, digest: hash("6") }),
+];
+
 /** Not in the trace that a store has for this: what it removes is the row alone. */
 const removed: Step[] = [
   created(5),
@@ -230,7 +253,7 @@ function toDraft({ trace, type, payload, over }: Step, index: number): EventDraf
 /** Writes the history into a store, one commit an event. */
 export async function writeHistory(store: Store): Promise<void> {
   const ledger = new Ledger({ store, schedule: (work) => void setImmediate(work) });
-  for (const [index, each] of [...around, ...runs, ...masked, ...removed, ...end].entries()) {
+  for (const [index, each] of [...around, ...runs, ...masked, ...steered, ...removed, ...end].entries()) {
     const subject = each.trace === system ? "system" : each.trace === session || each.trace === agent ? "session" : "execution";
     await ledger.commit({ events: [toDraft(each, index)], opens: new Map([[each.trace, { subject, subjectId: each.trace }]]) });
   }

@@ -63,10 +63,10 @@ describe("the example of the language", () => {
   test("warns about each part that this version cannot run, at its place", () => {
     const options = { file: "w.yaml", hasFolder: true, findAction: () => null, availability: true };
     const warned = (source: string) => parseWorkflow(source, options).diagnostics.map(short);
-    const task = "{ id: a, run: x, matrix: { m: [1] }, inputs: { files: { f: 'artifact:1' } } }";
+    const task = "{ id: a, run: x, matrix: { m: [1] }, cache: { key: k, ttl: 1h }, inputs: { files: { f: 'artifact:1' } } }";
     expect(
       warned(withTask("secrets: [S]\ninputs: [{ id: i, type: string, sensitive: true }]\ntrigger: { type: cron, cron: '@daily' }\n", task)),
-    ).toEqual(["?NOT_AVAILABLE_YET tasks[0].matrix 6:22"]);
+    ).toEqual(["?NOT_AVAILABLE_YET tasks[0].cache 6:42"]);
     expect(
       warned(withTask("triggers: [{ id: t, type: cron, cron: '@daily' }]\n", "{ id: a, type: core/approval.request, inputs: { prompt: x } }")),
     ).toEqual(["?NOT_AVAILABLE_YET tasks[0].type 4:14"]);
@@ -77,7 +77,7 @@ describe("the example of the language", () => {
   });
 
   test("names what this version cannot run", () => {
-    expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual(["concurrency", "tasks[1].forEach"]);
+    expect(unavailableParts(definitionOf(example)).map((part) => part.path)).toEqual(["concurrency"]);
   });
 });
 
@@ -223,7 +223,7 @@ describe("core actions", () => {
   test("schemas can be used, names are unique, and what runs in the engine is the control flow", () => {
     for (const { input, output } of coreActions) expect([findSchemaProblem(input), findSchemaProblem(output)]).toEqual([null, null]);
     expect(new Set(coreActions.map((known) => known.action)).size).toBe(coreActions.length);
-    expect(coreActions.filter((known) => !known.available).map((known) => known.action)).toEqual(["core/approval.request", "core/workflow.run"]);
+    expect(coreActions.filter((known) => !known.available).map((known) => known.action)).toEqual(["core/approval.request"]);
     expect(coreActions.filter((known) => known.runsIn === "engine").map((known) => known.action)).toEqual([
       "core/approval.request",
       "core/log.write",

@@ -80,7 +80,7 @@ describe("plans", () => {
       { id: "nightly", type: "cron", next: ["2024-05-07T00:00:00.000Z", "2024-05-08T00:00:00.000Z", "2024-05-09T00:00:00.000Z"] },
       { id: "push", type: "webhook", next: [] },
     ]);
-    expect(plan.notAvailableYet.map((part) => part.path)).toEqual(["concurrency", "tasks[1].forEach", "triggers"]);
+    expect(plan.notAvailableYet.map((part) => part.path)).toEqual(["concurrency"]);
     expect(plan.refused.map((part) => part.path)).toEqual(["tasks[2].type"]);
     expect(plan.tasks[0]?.asked).toEqual([{ kind: "network", entry: "api.example.com:443", allowed: true, by: "workflow", grant: null }]);
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan as never);
