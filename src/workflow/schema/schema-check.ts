@@ -7,8 +7,9 @@ import { checkSimple, formats, isSimpleSchema, type SchemaFinding } from "./simp
 
 let engine: Ajv | null = null;
 
+/** Ajv keeps one expression for each text that they give: without their own all patterns would be the first one. */
 function regExp(pattern: string): ReturnType<typeof linearPattern> {
-  return linearPattern(pattern);
+  return Object.assign(linearPattern(pattern), { toString: () => pattern });
 }
 
 function ajv(): Ajv {

@@ -156,6 +156,12 @@ describe("parseInputText of numbers", () => {
 });
 
 describe("schemas", () => {
+  test("each pattern is its own, also in schemas that are not simple", () => {
+    const schema = (pattern: string): JsonObject => ({ type: "object", properties: { v: { anyOf: [{ type: "string", pattern }] } } });
+    const isGood = (pattern: string, v: string) => checkSchema(schema(pattern), { v }).length === 0;
+    expect([isGood("^a+$", "aa"), isGood("^b+$", "bb"), isGood("^b+$", "aa"), isGood("^a+$", "bb")]).toEqual([true, true, false, false]);
+  });
+
   test("what cannot be used is said, and never loaded from elsewhere", () => {
     expect(findSchemaProblem({ type: "nope" })).not.toBeNull();
     expect(findSchemaProblem({ type: "string", pattern: "(" })).not.toBeNull();
