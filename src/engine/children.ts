@@ -1,14 +1,14 @@
 // Executions that a task of another one starts: how they are started, waited for, and what their end is to the task.
-import { fail, isCoded, isObject, type Json, type JsonObject, limits, toErrorBody } from "../base/index.ts";
+import { fail, isCoded, isObject, limits, toErrorBody } from "../base/index.ts";
 import type { Actor, Caller } from "../model/index.ts";
 import type { Vault } from "../secrets/index.ts";
 import type { RowOf, Store } from "../storage/index.ts";
-import { artifactOf, readJsonBlob } from "../trace/index.ts";
+import { readColumn } from "../trace/index.ts";
 import { requireInputs } from "../workflow/index.ts";
-import { type Decision, type EngineContext, nothing, taskEvent } from "./decision.ts";
+import { type Decision, type EngineContext, nothing } from "./decision.ts";
 import { type Child, findRun, type Machine } from "./machine.ts";
 import type { Plans } from "./plans.ts";
-import { failureEvent, shapeOutput, showOutput, type TaskResult } from "./results.ts";
+import { endWait, type TaskResult } from "./results.ts";
 
 /** A child that a waiting run has, with what it gets of its parent. */
 export type ChildAsk = { parent: Machine; task: string; child: Child };
@@ -73,13 +73,6 @@ export async function childEnd({ store, vault }: Pick<Deps, "store" | "vault">, 
   return { result: { ok: false, error: toErrorBody(failure), retryable: true }, masks };
 }
 
-async function readColumn(store: Store, text: string | null): Promise<Json> {
-  if (text === null) return null;
-  const value = JSON.parse(text) as Json;
-  const sha256 = artifactOf(value);
-  return sha256 === null ? value : readJsonBlob(store, sha256);
-}
-
 /** What could not be started fails the task; whether another try may help its code says. */
 export function notStarted(cause: unknown): ChildEnd {
   return { result: { ok: false, error: toErrorBody(cause), retryable: isCoded(cause, "QUEUE_FULL") || isCoded(cause, "NOT_READY") }, masks: [] };
@@ -90,10 +83,5 @@ export function decideChild(machine: Machine, context: EngineContext, at: { name
   const run = findRun(machine, at.name);
   if (run === null || run.child?.id !== at.childId || run.state !== "WAITING") return nothing;
   machine.masks.add(at.end.masks);
-  const ended: JsonObject = { duration_ms: Math.max(0, context.clock.now() - (run.startedAt ?? context.clock.now())) };
-  const { result } = at.end;
-  const shaped = result.ok ? shapeOutput(machine, run, result.output) : result;
-  if (!shaped.ok) return { ...nothing, events: [failureEvent(machine, context, { run, error: shaped.error, retryable: shaped.retryable, ended })] };
-  const { output, sealed } = showOutput(machine, run, shaped.output);
-  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { ...output, ...ended } })], sealed };
+  return endWait(machine, context, run, at.end.result);
 }

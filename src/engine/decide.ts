@@ -9,7 +9,7 @@ import { isTerminal } from "../model/index.ts";
 import { startable, unbegun } from "./items.ts";
 import { deadlineOf, findRun, hasReady, isDone, isEnded, type Machine, newRun, runName, type TaskRunMachine } from "./machine.ts";
 import type { TaskAsk, TaskPrepared } from "./ports.ts";
-import { expressionFailure, failureEvent, reasonOf, shapeOutput, showOutput, storableError } from "./results.ts";
+import { endWait, expressionFailure, failureEvent, reasonOf, shapeOutput, showOutput, storableError } from "./results.ts";
 import { scopeOf } from "./scope.ts";
 
 /**
@@ -94,24 +94,9 @@ function dueRun(machine: Machine, context: DecideContext, after: string): TaskRu
 }
 
 function decideWaited(machine: Machine, context: DecideContext, run: TaskRunMachine): Decision {
-  if (run.timesOut) return { ...nothing, events: [timedOut(machine, context, run)] };
-  return succeed(machine, context, run, { until: run.dueAt === null ? null : toIso(run.dueAt) });
-}
-
-function timedOut(machine: Machine, context: DecideContext, run: TaskRunMachine) {
+  if (!run.timesOut) return endWait(machine, context, run, { ok: true, output: { until: run.dueAt === null ? null : toIso(run.dueAt) } });
   const message = `The wait took longer than its timeout of ${run.task.definition.timeoutMs} ms`;
-  const error: ErrorBody = { code: "TASK_TIMEOUT", kind: "timeout", message };
-  const duration_ms = Math.max(0, context.clock.now() - (run.startedAt ?? context.clock.now()));
-  return failureEvent(machine, context, { run, error, retryable: true, ended: { duration_ms } });
-}
-
-function succeed(machine: Machine, context: DecideContext, run: TaskRunMachine, raw: Json): Decision {
-  const shaped = shapeOutput(machine, run, raw);
-  const duration_ms = Math.max(0, context.clock.now() - (run.startedAt ?? context.clock.now()));
-  if (!shaped.ok)
-    return { ...nothing, events: [failureEvent(machine, context, { run, error: shaped.error, retryable: false, ended: { duration_ms } })] };
-  const { output, sealed } = showOutput(machine, run, shaped.output);
-  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { ...output, duration_ms } })], sealed };
+  return endWait(machine, context, run, { ok: false, error: { code: "TASK_TIMEOUT", kind: "timeout", message }, retryable: true });
 }
 
 /** The first ready task that can be decided now: skipped, failed, done by the engine, or started where a slot is free. */

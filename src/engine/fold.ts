@@ -184,7 +184,7 @@ function move(machine: Machine, run: TaskRunMachine, state: TaskState, reason: s
   run.reason = reason;
   run.dueAt = null;
   run.timesOut = false;
-  if (state === "RUNNING" && run.items === null) machine.running.add(name);
+  if (state === "RUNNING") machine.running.add(name);
   if (state === "WAITING") machine.waiting.add(name);
   then?.();
 }

@@ -96,6 +96,16 @@ function toEventArtifact(machine: Machine, { name, sha256, contentType }: Stored
   return { name: machine.masks.text(name), uri: `artifact:${sha256}`, sha256, content_type: contentType };
 }
 
+/** The end of an attempt that needed no process: a wait, a child. */
+export function endWait(machine: Machine, context: EngineContext, run: TaskRunMachine, result: TaskResult): Decision {
+  const now = context.clock.now();
+  const ended: JsonObject = { duration_ms: Math.max(0, now - (run.startedAt ?? now)) };
+  const shaped = result.ok ? shapeOutput(machine, run, result.output) : result;
+  if (!shaped.ok) return { ...nothing, events: [failureEvent(machine, context, { run, error: shaped.error, retryable: shaped.retryable, ended })] };
+  const { output, sealed } = showOutput(machine, run, shaped.output);
+  return { ...nothing, events: [taskEvent(machine, run, context, { type: "trace.task.succeeded", payload: { ...output, ...ended } })], sealed };
+}
+
 /** A result as its event shows it; what masking changed of it is sealed. */
 export function showOutput(machine: Machine, run: TaskRunMachine, value: Json): { output: JsonObject; sealed: SealedDraft[] } {
   const shown = machine.masks.json(value);

@@ -87,8 +87,16 @@ export function artifactOf(value: unknown): string | null {
   return isObject(value) && typeof value["$artifact"] === "string" && Object.keys(value).length === 1 ? value["$artifact"] : null;
 }
 
+/** A stored JSON column; a value that was moved into a blob is fetched. */
+export async function readColumn(store: Store, text: string | null): Promise<Json> {
+  if (text === null) return null;
+  const value = JSON.parse(text) as Json;
+  const sha256 = artifactOf(value);
+  return sha256 === null ? value : readJsonBlob(store, sha256);
+}
+
 /** @throws BLOB_NOT_FOUND, PAYLOAD_DIGEST_MISMATCH */
-export async function readJsonBlob(store: Store, sha256: string): Promise<Json> {
+async function readJsonBlob(store: Store, sha256: string): Promise<Json> {
   return JSON.parse(new TextDecoder().decode(await readBlob(store, sha256))) as Json;
 }
 

@@ -2,11 +2,10 @@
 import { fail, toIso } from "../../base/index.ts";
 import type { Artifact, ArtifactItem, ArtifactList, TraceEvent } from "../../model/index.ts";
 import type { OpenedBlob, Store } from "../../storage/index.ts";
-import { artifactOf } from "../../trace/index.ts";
+import { artifactOf, readColumn } from "../../trace/index.ts";
 import type { AppContext } from "../context.ts";
 import { pageSize, readCursor, writeCursor } from "../cursor.ts";
 import type { ArtifactQuery, ArtifactRequest, OpenedArtifact } from "../facade.ts";
-import { readColumn } from "./execution-form.ts";
 import { requireExecution } from "./executions.ts";
 
 /** `index`: its place among those of its event. */

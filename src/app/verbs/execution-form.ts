@@ -1,19 +1,11 @@
 // Executions as the API shows them: rows of the projections put into the forms of http-api.md.
-import { type Json, toIso, toIsoOrNull } from "../../base/index.ts";
+import { toIso, toIsoOrNull } from "../../base/index.ts";
 import { type ExecutionItem, type TaskPhase, type TaskRun, taskStates } from "../../model/index.ts";
 import type { RowOf, Store } from "../../storage/index.ts";
-import { artifactOf, readJsonBlob } from "../../trace/index.ts";
+import { readColumn } from "../../trace/index.ts";
 import type { CompiledWorkflow } from "../../workflow/index.ts";
 
 type ExecutionRow = RowOf<"executions">;
-
-/** A stored JSON column; a value that was moved into a blob is fetched. */
-export async function readColumn(store: Store, text: string | null): Promise<Json> {
-  if (text === null) return null;
-  const value = JSON.parse(text) as Json;
-  const sha256 = artifactOf(value);
-  return sha256 === null ? value : readJsonBlob(store, sha256);
-}
 
 export function toExecutionItem(row: ExecutionRow): ExecutionItem {
   const error = row.error === null ? null : (JSON.parse(row.error) as ExecutionItem["error"]);

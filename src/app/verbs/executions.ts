@@ -15,13 +15,13 @@ import {
   type TraceEvent,
 } from "../../model/index.ts";
 import type { ExecutionSelection, RowOf } from "../../storage/index.ts";
-import { openBell, sentText } from "../../trace/index.ts";
+import { openBell, readColumn, sentText } from "../../trace/index.ts";
 import { checkInputs, sensitiveTexts, unavailableParts } from "../../workflow/index.ts";
 import type { Command } from "../../engine/index.ts";
 import type { AppContext } from "../context.ts";
 import { pageSize, parseLabel, readCursor, writeCursor } from "../cursor.ts";
 import type { CommandAnswer, ExecutionQuery, StartAnswer, StartRequest, TaskRunQuery } from "../facade.ts";
-import { firstRun, pageTaskRuns, readColumn, type RunPlace, toExecutionItem } from "./execution-form.ts";
+import { firstRun, pageTaskRuns, type RunPlace, toExecutionItem } from "./execution-form.ts";
 import { findFirstStart, idempotencyOf } from "./idempotency.ts";
 import { requireActions } from "./plugins.ts";
 import { requireWorkflow } from "./workflows.ts";

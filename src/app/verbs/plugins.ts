@@ -19,10 +19,10 @@ import {
 import { approvalProblem, asksOf, describeAction, type PluginEntry } from "../../plugins/index.ts";
 import { describeProblem, pluginOf } from "../../workflow/index.ts";
 import type { RowOf } from "../../storage/index.ts";
+import { readColumn } from "../../trace/index.ts";
 import { type AppContext, systemEvent } from "../context.ts";
 import { pageSize, readCursor, writeCursor } from "../cursor.ts";
 import type { Page } from "../facade.ts";
-import { readColumn } from "./execution-form.ts";
 
 type PluginHead = Omit<PluginItem, "actions">;
 const nothingInstalled = { runtime: null, folder: null, sha256: null, permissions: null, version: null, description: null } as const;

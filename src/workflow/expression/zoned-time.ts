@@ -1,28 +1,8 @@
 // Calendar fields of a time in a named zone. The CEL library computes them through the process's own zone, which would make
 // results depend on the machine.
+import { formatOf } from "../schedule/zone.ts";
 
 type Fields = { year: number; month: number; day: number; hour: number; minute: number; second: number };
-
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-function formatOf(timeZone: string): Intl.DateTimeFormat {
-  const known = formats.get(timeZone);
-  if (known !== undefined) return known;
-  const made = new Intl.DateTimeFormat("en-US", {
-    timeZone,
-    hourCycle: "h23",
-    year: "numeric",
-    month: "numeric",
-    day: "numeric",
-    hour: "numeric",
-    minute: "numeric",
-    second: "numeric",
-    era: "short",
-  });
-  if (formats.size >= 100) formats.clear();
-  formats.set(timeZone, made);
-  return made;
-}
 
 function fieldsOf(at: Date, timeZone: string): Fields {
   const found = new Map(

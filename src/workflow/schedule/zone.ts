@@ -6,7 +6,8 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 const formatsMax = 100;
 const figures = /^(\d+)\/(\d+)\/(\d+), (\d+):(\d+):(\d+)$/;
 
-function formatOf(timeZone: string): Intl.DateTimeFormat {
+/** Shows the figures of a wall clock in a zone. */
+export function formatOf(timeZone: string): Intl.DateTimeFormat {
   const known = formats.get(timeZone);
   if (known !== undefined) return known;
   const made = new Intl.DateTimeFormat("en-US", {
