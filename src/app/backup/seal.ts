@@ -5,7 +5,6 @@ import type { FileHandle } from "node:fs/promises";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { pack as createPack } from "tar-stream";
 import { startSha256 } from "../../base/index.ts";
 import { notWhole } from "./manifest.ts";
 
@@ -58,6 +57,8 @@ export async function writeArchive(
 }
 
 async function packEntries(entries: AsyncIterable<ArchiveEntry>, sink: Writable, createdAt: number): Promise<void> {
+  // Loaded here: it takes some ten milliseconds, and few starts make or read a backup.
+  const { pack: createPack } = require("tar-stream") as typeof import("tar-stream");
   const pack = createPack();
   // The fastest level: blobs are often packed already, and a database gives most of its air at once.
   const written = pipeline(pack, createGzip({ level: 1 }), sink);

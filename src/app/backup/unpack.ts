@@ -4,7 +4,6 @@ import type { FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import { extract as createExtract } from "tar-stream";
 import { fail, isCoded, limits, startSha256 } from "../../base/index.ts";
 import { type BackupFile, type BackupManifest, manifestName, notWhole, parseManifest, treeNames } from "./manifest.ts";
 
@@ -26,6 +25,8 @@ type Entry = AsyncIterable<Uint8Array> & { header: { name: string; type?: string
 /** @throws PAYLOAD_DIGEST_MISMATCH, STACK_INCOMPATIBLE, STORE_UNAVAILABLE when there is no room */
 export async function unpack(job: Unpacking): Promise<BackupManifest> {
   const { source, file, bodyBytes } = job;
+  // Loaded here: it takes some ten milliseconds, and few starts make or read a backup.
+  const { extract: createExtract } = require("tar-stream") as typeof import("tar-stream");
   const extract = createExtract();
   const fed = pipeline(readBody(source, bodyBytes), createGunzip(), extract);
   fed.catch(() => undefined);
